@@ -1,0 +1,162 @@
+/**
+ * The leaf: what stays in the Merkle tree for ever. It holds no personal data: actors are random
+ * pseudonyms, paths are route templates; what identifies or reveals is in an addendum whose digest is here.
+ * Optional members are absent when they do not apply; nothing is ever `null`.
+ */
+import type {
+  ActorType,
+  CaptureDepth,
+  Credential,
+  RecordMode,
+  RouteMatch,
+} from './vocabulary.ts'
+
+/** What kind of event this is. */
+export type RecordClass =
+  | 'http.server'
+  | 'http.client'
+  | 'db.query'
+  | 'authn'
+  | 'authz'
+  | 'admin'
+  | 'agent.tool'
+  | 'read'
+  | 'lifecycle'
+  | 'ledger'
+
+/** `intent` before anything is forwarded, `outcome` after; `single` where one record is the whole story. */
+export type Phase = 'intent' | 'outcome' | 'single'
+
+/** How it ended. `unknown` is written by the boot that follows a crash. */
+export type OutcomeStatus = 'success' | 'failure' | 'denied' | 'error' | 'unknown'
+
+/** Names and order are the bytes: `encodeDraft` writes members in the order they are listed here. */
+export interface Leaf {
+  readonly v: 1
+  /** UUIDv7, shared by the intent and the outcome of one transaction. */
+  readonly id: string
+  readonly class: RecordClass
+  readonly action: string
+  readonly crud?: 'create' | 'read' | 'update' | 'delete' | 'execute'
+  readonly phase: Phase
+  readonly outcome?: OutcomeStatus
+  readonly reason?: string
+  readonly severity?: 'info' | 'notice' | 'warning' | 'error' | 'critical'
+  readonly captured?: CaptureDepth
+  readonly labels?: readonly string[]
+  readonly env?: string
+  readonly tenant?: string
+  /** The writer's session (UUIDv7 of its boot), the record's number in it (from 0), and the id of the record before it. */
+  readonly session: string
+  readonly seq: number
+  readonly prev?: string
+  /** Nanoseconds since the epoch, as decimal strings: they do not fit a JSON number. */
+  readonly time: { readonly occurred: string; readonly observed?: string }
+  readonly trace?: { readonly id: string; readonly span: string; readonly parent?: string }
+  readonly request?: { readonly id: string }
+  readonly cause?: { readonly id: string; readonly basis: 'declared' | 'inferred' }
+  readonly actor?: {
+    readonly id: string
+    readonly type: ActorType
+    readonly roles?: readonly string[]
+    readonly credential?: Credential
+  }
+  readonly destination?: {
+    readonly service?: string
+    readonly host?: string
+    readonly port?: number
+    readonly registered: boolean
+    readonly allowed: boolean
+  }
+  readonly decision?: {
+    readonly allowed: boolean
+    readonly rule: string
+    readonly reason: string
+    readonly policy: string
+    readonly would_deny: boolean
+    readonly mode: RecordMode
+  }
+  readonly service?: { readonly name: string; readonly owner?: string; readonly instance?: string }
+  readonly http?: {
+    readonly method?: string
+    readonly route?: string
+    readonly route_match?: RouteMatch
+    readonly status?: number
+    readonly request_bytes?: number
+    readonly response_bytes?: number
+    readonly duration_ns?: number
+    readonly first_byte_ns?: number
+  }
+  readonly egress?: {
+    readonly resolved?: readonly string[]
+    readonly pinned?: string
+    readonly mixed?: boolean
+    readonly sni?: string
+    readonly alpn?: readonly string[]
+    readonly tls?: string
+    readonly ech?: boolean
+    readonly payload?: {
+      readonly content_type?: string
+      readonly bytes: number
+      readonly sha256?: string
+      readonly keys?: readonly string[]
+    }
+  }
+  readonly lifecycle?: Lifecycle
+  /** Names of the addenda, in the order of the digests that follow the JSON. */
+  readonly addenda?: readonly { readonly name: string; readonly bytes: number }[]
+}
+
+/** Facts about the gateway itself. */
+export type Lifecycle =
+  | {
+      readonly kind: 'boot'
+      readonly component: 'gateway' | 'ledger'
+      readonly version: string
+      /** SHA-256 (hex) of the program's sources or binary. */
+      readonly binary: string
+      readonly config?: string
+      readonly clock: { readonly source: string; readonly offset_ns: number }
+      /** What recovery found: the size of the tree, and bytes of a torn last frame that were cut. */
+      readonly recovered?: { readonly size: number; readonly torn_bytes: number }
+    }
+  | {
+      readonly kind: 'heartbeat'
+      readonly counters: Readonly<Record<string, number>>
+      readonly clock: { readonly source: string; readonly offset_ns: number }
+      /** Every transaction still open has its intent at or after this leaf index. */
+      readonly open_from?: number
+      readonly open: number
+    }
+  | {
+      readonly kind: 'gap'
+      readonly from: string
+      readonly to: string
+      readonly count: number
+      readonly why: string
+    }
+  | {
+      readonly kind: 'config'
+      readonly config: string
+      readonly policy: string
+      readonly previous?: string
+      readonly accepted: boolean
+      readonly error?: string
+    }
+  | { readonly kind: 'key'; readonly change: 'created' | 'revoked'; readonly key: string }
+  | { readonly kind: 'shutdown'; readonly component: 'gateway' | 'ledger' }
+
+/** A leaf before the writer's session stamps `session`, `seq` and `prev`. */
+export type UnstampedLeaf = Omit<Leaf, 'session' | 'seq' | 'prev' | 'addenda'>
+
+/** One named piece of content that may be erased later; at most `ADDENDUM_BYTES_MAX` each. */
+export interface Addendum {
+  readonly name: string
+  readonly content: Uint8Array
+}
+
+/** What a room hands to the ledger: facts for ever, and content for a while. */
+export interface Draft {
+  readonly leaf: UnstampedLeaf
+  readonly addenda: readonly Addendum[]
+}
