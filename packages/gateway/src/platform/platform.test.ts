@@ -1,0 +1,59 @@
+import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import {
+  ed25519PublicKey,
+  ed25519Sign,
+  ed25519Verify,
+  sha256,
+  sha256Hex,
+  systemClock,
+  writeDurably,
+} from '../platform.ts'
+
+test('the clock is within two milliseconds of the machine, with nanoseconds', () => {
+  const drift = Number(systemClock.nowNs()) / 1e6 - Date.now()
+  ok(Math.abs(drift) < 5, `${drift} ms`)
+  ok(systemClock.monotonicNs() <= systemClock.monotonicNs())
+})
+
+test('SHA-256 of the empty string is the one everybody knows', () => {
+  const empty = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+  equal(sha256Hex(''), empty)
+  equal(Buffer.from(sha256(new Uint8Array(0))).toString('hex'), empty)
+})
+
+test('Ed25519 signs and verifies as RFC 8032, section 7.1, test 2', async () => {
+  const seed = Buffer.from(
+    '4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb',
+    'hex',
+  )
+  const publicKey = ed25519PublicKey(seed)
+  equal(
+    Buffer.from(publicKey).toString('hex'),
+    '3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c',
+  )
+  const message = Uint8Array.of(0x72)
+  const signature = await ed25519Sign(seed)(message)
+  ok(Buffer.from(signature).toString('hex').startsWith('92a009a9f0d4cab8720e820b5f642540'))
+  equal(await ed25519Verify(publicKey, message, signature), true)
+  equal(await ed25519Verify(publicKey, Uint8Array.of(0x73), signature), false)
+  equal(await ed25519Verify(new Uint8Array(31), message, signature), false)
+})
+
+test('a durable write replaces the whole file, keeps its mode and leaves nothing beside it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-platform-'))
+  try {
+    const path = join(folder, 'a')
+    await writeDurably(path, 'first', { mode: 0o600 })
+    await writeDurably(path, Buffer.from('second'), { mode: 0o600 })
+    equal(await readFile(path, 'utf8'), 'second')
+    equal((await stat(path)).mode & 0o777, 0o600)
+    deepEqual(await readdir(folder), ['a'])
+    await rejects(writeDurably(join(folder, 'missing', 'b'), 'x'), { code: 'ENOENT' })
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
