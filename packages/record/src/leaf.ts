@@ -3,13 +3,7 @@
  * pseudonyms, paths are route templates; what identifies or reveals is in an addendum whose digest is here.
  * Optional members are absent when they do not apply; nothing is ever `null`.
  */
-import type {
-  ActorType,
-  CaptureDepth,
-  Credential,
-  RecordMode,
-  RouteMatch,
-} from './vocabulary.ts'
+import type { ActorType, CaptureDepth, Credential, RecordMode, RouteMatch } from './vocabulary.ts'
 
 /** What kind of event this is. */
 export type RecordClass =

@@ -1,0 +1,149 @@
+/**
+ * From a draft to exact bytes. They are the record: encoded once, hashed, stored, and never serialised again. Nothing is ever
+ * truncated; what does not fit is an error before it is sequenced.
+ */
+import type { Sha256 } from '@countersign/tlog/hash'
+
+import { checkLeafJson } from './decode.ts'
+import { orderLeaf } from './encode-leaf.ts'
+import type { Stamp } from './encode-leaf.ts'
+import { ADDENDA_MAX, ADDENDUM_BYTES_MAX, ENTRY_BYTES_MAX } from './encode-limits.ts'
+import { RecordError } from './errors.ts'
+import type { Addendum, Draft } from './leaf.ts'
+import { SALT_BYTES } from './salt.ts'
+
+export type { Stamp } from './encode-leaf.ts'
+export { ADDENDA_MAX, ADDENDUM_BYTES_MAX, ENTRY_BYTES_MAX } from './encode-limits.ts'
+
+/** A record in its final bytes. `addenda` are the contents of the draft, in the order of the digests inside `entry`. */
+export interface EncodedRecord {
+  readonly entry: Uint8Array
+  readonly addenda: Uint8Array[]
+}
+
+/** Bytes of a body that fit one addendum beside its salt. */
+export const BODY_PIECE_BYTES_MAX: number = ADDENDUM_BYTES_MAX - SALT_BYTES
+
+const DIGEST_BYTES = 32
+const OFFSET_BYTES = 4
+const NEWLINE = 0x0a
+
+// Reused: an entry is put together here and copied out, since its length is known only at the end.
+const scratch = new Uint8Array(ENTRY_BYTES_MAX + 1)
+const encoder = new TextEncoder()
+
+/**
+ * Encodes one record and checks it as a reader will.
+ * @param stamp the writer's session, the record's number in it, and the id of the record before it (absent for number 0).
+ * @throws {RecordError} `ENTRY_TOO_LARGE` over 65,535 bytes, `ADDENDUM_TOO_LARGE` over 4 MiB, `ADDENDA_TOO_MANY` over 255,
+ * `RECORD_MALFORMED` when a member has a value its type does not allow.
+ * @see docs/spec/record.md, "The bytes"
+ */
+export function encodeDraft(draft: Draft, stamp: Stamp, sha256: Sha256): EncodedRecord {
+  checkAddenda(draft.addenda)
+  const json = JSON.stringify(orderLeaf(draft, stamp))
+  checkLeafJson(json)
+  const trailerBytes = draft.addenda.length * (DIGEST_BYTES + OFFSET_BYTES) + 1
+  // A text has at least as many bytes as UTF-16 units, so what is too long here need not be encoded to know it.
+  const { read, written } =
+    json.length > ENTRY_BYTES_MAX ? { read: 0, written: 0 } : encoder.encodeInto(json, scratch)
+  if (read < json.length || written + 1 + trailerBytes > ENTRY_BYTES_MAX) {
+    throw new RecordError(
+      'ENTRY_TOO_LARGE',
+      `could not encode a record: over ${ENTRY_BYTES_MAX} bytes; move large content to an addendum`,
+    )
+  }
+  scratch[written] = NEWLINE
+  const end = writeAddenda(draft.addenda, written + 1, sha256)
+  return { entry: scratch.slice(0, end), addenda: draft.addenda.map(({ content }) => content) }
+}
+
+/**
+ * Makes an addendum of an object. The salt comes first, so that its digest, which stays for ever, tells nothing about an erased one.
+ * @param salt `SALT_BYTES` random bytes, never used before.
+ * @throws {RecordError} `ADDENDUM_TOO_LARGE`; `RECORD_MALFORMED` for another length of salt, or an object with a `salt` of its own.
+ */
+export function encodeAddendum(
+  name: string,
+  object: Readonly<Record<string, unknown>>,
+  salt: Uint8Array,
+): Addendum {
+  checkSalt(salt)
+  if (Object.hasOwn(object, 'salt'))
+    throw new RecordError(
+      'RECORD_MALFORMED',
+      `could not encode the addendum ${name}: "salt" is a name of ours`,
+    )
+  const addendum = {
+    name,
+    content: encoder.encode(JSON.stringify({ salt: hexOf(salt), ...object })),
+  }
+  checkAddenda([addendum])
+  return addendum
+}
+
+/**
+ * Makes an addendum of raw bytes, a body or a piece of one: the salt, then the bytes as they are.
+ * @param salt `SALT_BYTES` random bytes, never used before.
+ * @throws {RecordError} `ADDENDUM_TOO_LARGE` over `BODY_PIECE_BYTES_MAX`; `RECORD_MALFORMED` for another length of salt.
+ */
+export function encodeBody(
+  name: 'request.body' | 'response.body',
+  piece: Uint8Array,
+  salt: Uint8Array,
+): Addendum {
+  checkSalt(salt)
+  const content = new Uint8Array(SALT_BYTES + piece.length)
+  content.set(salt)
+  content.set(piece, SALT_BYTES)
+  const addendum = { name, content }
+  checkAddenda([addendum])
+  return addendum
+}
+
+/** Writes digests and trailer to the scratch. @see https://c2sp.org/tlog-addenda */
+function writeAddenda(addenda: readonly Addendum[], start: number, sha256: Sha256): number {
+  let digestAt = start
+  let offsetAt = start + addenda.length * DIGEST_BYTES
+  for (const { content } of addenda) {
+    scratch.set(sha256(content), digestAt)
+    scratch[offsetAt] = digestAt >>> 24
+    scratch[offsetAt + 1] = digestAt >>> 16
+    scratch[offsetAt + 2] = digestAt >>> 8
+    scratch[offsetAt + 3] = digestAt
+    digestAt += DIGEST_BYTES
+    offsetAt += OFFSET_BYTES
+  }
+  scratch[offsetAt] = addenda.length
+  return offsetAt + 1
+}
+
+function checkAddenda(addenda: readonly Addendum[]): void {
+  if (addenda.length > ADDENDA_MAX)
+    throw new RecordError(
+      'ADDENDA_TOO_MANY',
+      `could not encode a record: over ${ADDENDA_MAX} addenda`,
+    )
+  for (const { name, content } of addenda) {
+    if (content.length > ADDENDUM_BYTES_MAX) {
+      throw new RecordError(
+        'ADDENDUM_TOO_LARGE',
+        `could not encode the addendum ${name}: over ${ADDENDUM_BYTES_MAX} bytes; use several`,
+      )
+    }
+  }
+}
+
+function checkSalt(salt: Uint8Array): void {
+  if (salt.length !== SALT_BYTES)
+    throw new RecordError(
+      'RECORD_MALFORMED',
+      `could not encode an addendum: its salt must be ${SALT_BYTES} bytes`,
+    )
+}
+
+function hexOf(bytes: Uint8Array): string {
+  let hex = ''
+  for (const byte of bytes) hex += (byte + 0x1_00).toString(16).slice(1)
+  return hex
+}
