@@ -1,0 +1,146 @@
+/** One request's journey. The order is the guarantee: nothing is forwarded that is not already recorded. */
+import type { Actor, Captured, Decision, Receipt } from '@countersign/record/vocabulary'
+import type { Draft } from '@countersign/record/leaf'
+import type { Exchange, Held, Malformed, Observed, RecordReference } from './capture.ts'
+import type { Losses } from './journey/losses.ts'
+import type { OpenIntents } from './journey/open-intents.ts'
+import type { Transcriber } from './journey/transcriber.ts'
+
+export { openLosses, type Losses } from './journey/losses.ts'
+export { openOpenIntents, type OpenIntents } from './journey/open-intents.ts'
+export { openTranscriber, type Transcriber } from './journey/transcriber.ts'
+export { unfinished } from './journey/unfinished.ts'
+
+/** The rooms as the journey sees them; `gateway.ts` builds them. */
+export interface Rooms {
+  identify(captured: Captured): Actor | Promise<Actor>
+  decide(actor: Actor, captured: Captured): Decision
+  /** Resolves when the record is durable; `onDurable` also fires when that happens after a rejection. */
+  append(draft: Draft, onDurable?: (receipt: Receipt) => void): Promise<Receipt>
+  /** False once the promise of mode bounded is broken: the ledger has been silent for longer than it may. */
+  withinBound(): boolean
+  /** Resolves when bounded records are no longer waiting longer than promised. */
+  pressure(): Promise<void> | undefined
+  readonly write: Transcriber
+  readonly open: OpenIntents
+  readonly losses: Losses
+  /** Told of each finished request: the canonical log line and the metrics. */
+  finished(summary: Summary): void
+}
+
+/** What a canonical log line says. */
+export interface Summary {
+  readonly captured: Captured
+  readonly actor: Actor
+  readonly decision: Decision
+  readonly held?: Held
+  readonly leafIndex?: number
+  readonly failure?: 'ledger_unavailable'
+}
+
+export async function journey(exchange: Exchange, rooms: Rooms): Promise<void> {
+  const { captured } = exchange
+  // Bad credentials do not throw: an unknown actor is still an actor, and is recorded as one.
+  const identified = rooms.identify(captured)
+  const actor = identified instanceof Promise ? await identified : identified
+  const decision = rooms.decide(actor, captured)
+  if (decision.mode === 'strict') return walkStrictly({ exchange, actor, decision }, rooms)
+  return walkAhead({ exchange, actor, decision }, rooms)
+}
+
+interface Walk {
+  readonly exchange: Exchange
+  readonly actor: Actor
+  readonly decision: Decision
+}
+
+/** Intent durable before a byte is forwarded; outcome durable before the last byte is answered. */
+async function walkStrictly(walk: Walk, rooms: Rooms): Promise<void> {
+  const { exchange, actor, decision } = walk
+  const { captured } = exchange
+  let receipt: Receipt
+  try {
+    receipt = await rooms.append(rooms.write.intent(captured, actor, decision), (durable) =>
+      rooms.open.began(captured.id, durable.leafIndex),
+    )
+  } catch (cause) {
+    // Nothing was forwarded. The attempt may still reach the log late, so its refusal follows it there.
+    failClosed(walk, rooms, cause)
+    return
+  }
+  // From here on the attempt is on record, even if we crash before it happens.
+  const record: RecordReference = { id: captured.id, leafIndex: receipt.leafIndex }
+  const held = decision.allowed
+    ? await exchange.forward(decision, { record, hold: true })
+    : exchange.refuse(decision, record)
+  try {
+    await rooms.append(rooms.write.outcome(captured, decision, held.observed), () =>
+      rooms.open.ended(captured.id),
+    )
+  } catch (cause) {
+    // What the client has must not look complete: its outcome is not on record yet.
+    held.abort()
+    rooms.losses.note(cause)
+    rooms.finished({ captured, actor, decision, held, failure: 'ledger_unavailable' })
+    return
+  }
+  held.release()
+  rooms.finished({ captured, actor, decision, held, leafIndex: receipt.leafIndex })
+}
+
+/** Modes bounded and best-effort: one record, written behind the answer. */
+async function walkAhead(walk: Walk, rooms: Rooms): Promise<void> {
+  const { exchange, actor, decision } = walk
+  const { captured } = exchange
+  if (decision.mode === 'bounded') {
+    await rooms.pressure()
+    if (!rooms.withinBound()) {
+      failClosed(walk, rooms, undefined)
+      return
+    }
+  }
+  const record: RecordReference = { id: captured.id }
+  const held = decision.allowed
+    ? await exchange.forward(decision, { record, hold: false })
+    : exchange.refuse(decision, record)
+  const draft = rooms.write.single({ captured, actor, decision, observed: held.observed })
+  // Not awaited on the request's clock: a loss is counted, and the count becomes a record.
+  rooms.append(draft).catch((cause: unknown) => rooms.losses.note(cause))
+  held.release()
+  rooms.finished({ captured, actor, decision, held })
+}
+
+const unavailable: Observed = {
+  outcome: 'error',
+  reason: 'ledger_unavailable',
+  status: 503,
+  requestBytes: 0,
+  responseBytes: 0,
+  durationNs: 0,
+  addenda: [],
+}
+
+/** Answers 503 and puts the refusal behind the attempt, to be written as soon as the ledger can. */
+function failClosed(walk: Walk, rooms: Rooms, cause: unknown): void {
+  const { exchange, actor, decision } = walk
+  const { captured } = exchange
+  exchange.unavailable('ledger_unavailable')
+  const intentWaits = cause !== undefined && rooms.losses.isWaiting(cause)
+  const draft = intentWaits
+    ? rooms.write.outcome(captured, decision, unavailable)
+    : rooms.write.single({ captured, actor, decision, observed: unavailable })
+  rooms
+    .append(draft, () => rooms.open.ended(captured.id))
+    .catch((later: unknown) => rooms.losses.note(later))
+  rooms.finished({ captured, actor, decision, failure: 'ledger_unavailable' })
+}
+
+/** Puts a request that could not be understood on record. Rejects when the ledger cannot take it. */
+export async function recordMalformed(malformed: Malformed, rooms: Rooms): Promise<void> {
+  try {
+    await rooms.append(rooms.write.malformed(malformed))
+  } catch (cause) {
+    rooms.losses.note(cause)
+    throw cause
+  }
+}
