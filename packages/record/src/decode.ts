@@ -69,7 +69,7 @@ export function scanEntry(entry: Uint8Array): RecordHead {
   const { json, count } = splitEntry(entry)
   const found = LEAF.exec(decodeText(json))
   // What the expression does not know, the decoder decides: rare records, very large numbers, and every error.
-  if (found === null || countNames(found[6]) !== count) return decodeEntry(entry).leaf
+  if (found === null || countNames(found[6]) !== count) return headOf(decodeEntry(entry).leaf)
   const [, id = '', phase = '', session = '', seq, prev] = found
   return { id, phase, session, seq: Number(seq), prev }
 }
@@ -110,6 +110,10 @@ export function decodeBody(content: Uint8Array): { salt: Uint8Array; piece: Uint
   checkAddendumSize(content)
   if (content.length < SALT_BYTES) throw malformed(`a body starts with ${SALT_BYTES} bytes of salt`)
   return { salt: content.subarray(0, SALT_BYTES), piece: content.subarray(SALT_BYTES) }
+}
+
+function headOf({ id, phase, session, seq, prev }: Leaf): RecordHead {
+  return { id, phase, session, seq, prev }
 }
 
 function checkLeaf(value: unknown): asserts value is Leaf {

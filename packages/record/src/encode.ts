@@ -15,7 +15,10 @@ import { SALT_BYTES } from './salt.ts'
 export type { Stamp } from './encode-leaf.ts'
 export { ADDENDA_MAX, ADDENDUM_BYTES_MAX, ENTRY_BYTES_MAX } from './encode-limits.ts'
 
-/** A record in its final bytes. `addenda` are the contents of the draft, in the order of the digests inside `entry`. */
+/**
+ * A record in its final bytes. `addenda` are the contents of the draft, in the order of the digests inside `entry`, which shares its
+ * buffer with other entries: copy it before handing the buffer itself to anyone.
+ */
 export interface EncodedRecord {
   readonly entry: Uint8Array
   readonly addenda: Uint8Array[]
@@ -28,8 +31,10 @@ const DIGEST_BYTES = 32
 const OFFSET_BYTES = 4
 const NEWLINE = 0x0a
 
-// Reused: an entry is put together here and copied out, since its length is known only at the end.
-const scratch = new Uint8Array(ENTRY_BYTES_MAX + 1)
+// Entries are cut from a slab, one after the other: a buffer of its own for each would cost as much as encoding it.
+const SLAB_BYTES = 8 * (ENTRY_BYTES_MAX + 1)
+let slab = new Uint8Array(SLAB_BYTES)
+let slabUsed = 0
 const encoder = new TextEncoder()
 
 /**
@@ -44,18 +49,25 @@ export function encodeDraft(draft: Draft, stamp: Stamp, sha256: Sha256): Encoded
   const json = JSON.stringify(orderLeaf(draft, stamp))
   checkLeafJson(json)
   const trailerBytes = draft.addenda.length * (DIGEST_BYTES + OFFSET_BYTES) + 1
+  const room = takeRoom()
   // A text has at least as many bytes as UTF-16 units, so what is too long here need not be encoded to know it.
   const { read, written } =
-    json.length > ENTRY_BYTES_MAX ? { read: 0, written: 0 } : encoder.encodeInto(json, scratch)
+    json.length > ENTRY_BYTES_MAX ? { read: 0, written: 0 } : encoder.encodeInto(json, room)
   if (read < json.length || written + 1 + trailerBytes > ENTRY_BYTES_MAX) {
     throw new RecordError(
       'ENTRY_TOO_LARGE',
       `could not encode a record: over ${ENTRY_BYTES_MAX} bytes; move large content to an addendum`,
     )
   }
-  scratch[written] = NEWLINE
-  const end = writeAddenda(draft.addenda, written + 1, sha256)
-  return { entry: scratch.slice(0, end), addenda: draft.addenda.map(({ content }) => content) }
+  room[written] = NEWLINE
+  writeAddenda(
+    room,
+    written + 1,
+    draft.addenda.map(({ content }) => sha256(content)),
+  )
+  const end = written + 1 + trailerBytes
+  slabUsed += end
+  return { entry: room.subarray(0, end), addenda: draft.addenda.map(({ content }) => content) }
 }
 
 /**
@@ -101,21 +113,28 @@ export function encodeBody(
   return addendum
 }
 
-/** Writes digests and trailer to the scratch. @see https://c2sp.org/tlog-addenda */
-function writeAddenda(addenda: readonly Addendum[], start: number, sha256: Sha256): number {
+function takeRoom(): Uint8Array {
+  if (slabUsed + ENTRY_BYTES_MAX > SLAB_BYTES) {
+    slab = new Uint8Array(SLAB_BYTES)
+    slabUsed = 0
+  }
+  return slab.subarray(slabUsed, slabUsed + ENTRY_BYTES_MAX)
+}
+
+/** Writes digests and trailer. @see https://c2sp.org/tlog-addenda */
+function writeAddenda(room: Uint8Array, start: number, digests: readonly Uint8Array[]): void {
   let digestAt = start
-  let offsetAt = start + addenda.length * DIGEST_BYTES
-  for (const { content } of addenda) {
-    scratch.set(sha256(content), digestAt)
-    scratch[offsetAt] = digestAt >>> 24
-    scratch[offsetAt + 1] = digestAt >>> 16
-    scratch[offsetAt + 2] = digestAt >>> 8
-    scratch[offsetAt + 3] = digestAt
+  let offsetAt = start + digests.length * DIGEST_BYTES
+  for (const digest of digests) {
+    room.set(digest, digestAt)
+    room[offsetAt] = digestAt >>> 24
+    room[offsetAt + 1] = digestAt >>> 16
+    room[offsetAt + 2] = digestAt >>> 8
+    room[offsetAt + 3] = digestAt
     digestAt += DIGEST_BYTES
     offsetAt += OFFSET_BYTES
   }
-  scratch[offsetAt] = addenda.length
-  return offsetAt + 1
+  room[offsetAt] = digests.length
 }
 
 function checkAddenda(addenda: readonly Addendum[]): void {

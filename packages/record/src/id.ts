@@ -31,7 +31,7 @@ export function openIds({
   let counter = 0
   let timePart = ''
   return () => {
-    const now = Math.floor(nowMs())
+    const now = checkTime(Math.floor(nowMs()))
     if (now > lastMs || counter === COUNTER_MAX) {
       // A millisecond that is full borrows from the next one, so the order holds at any rate.
       lastMs = now > lastMs ? now : lastMs + 1
@@ -63,9 +63,12 @@ export function idTimeMs(id: string): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
 }
 
+function checkTime(ms: number): number {
+  if (ms >= 0 && ms <= TIME_MS_MAX) return ms
+  throw new RangeError(`could not make an id: 48 bits do not hold a clock of ${ms} ms`)
+}
+
 function formatTime(ms: number): string {
-  if (!(ms >= 0 && ms <= TIME_MS_MAX))
-    throw new RangeError(`could not make an id: the clock says ${ms} ms, which 48 bits do not hold`)
   const hex = ms.toString(16).padStart(12, '0')
   return `${hex.slice(0, 8)}-${hex.slice(8)}`
 }
