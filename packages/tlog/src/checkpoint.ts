@@ -24,13 +24,13 @@ export function parseCheckpoint(text: string): Checkpoint {
   const [origin, size, root] = lines
   if (origin === undefined || size === undefined || root === undefined)
     throw malformed('it has fewer than three lines')
+  if (origin === '') throw malformed('its origin is empty')
   if (lines.length > 3) {
     throw new TlogError(
       'CHECKPOINT_EXTENSION',
       'could not read a checkpoint: extension lines are not accepted',
     )
   }
-  if (origin === '') throw malformed('its origin is empty')
   const checkpoint: Checkpoint = { origin, size: parseDecimal(size), root: decodeBase64(root) }
   if (checkpoint.root.length !== HASH_BYTES) throw malformed(`its root is not ${HASH_BYTES} bytes`)
   return checkpoint
