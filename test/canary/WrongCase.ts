@@ -1,0 +1,2 @@
+// Expected: unicorn(filename-case).
+export const name = 'WrongCase'

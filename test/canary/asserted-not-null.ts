@@ -1,0 +1,4 @@
+// Expected: typescript(no-non-null-assertion).
+export function first(list: readonly string[]): string {
+  return list[0]!
+}

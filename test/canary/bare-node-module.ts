@@ -1,0 +1,4 @@
+// Expected: unicorn(prefer-node-protocol).
+import { readFileSync } from 'fs'
+
+export const read = (path: string): string => readFileSync(path, 'utf8')

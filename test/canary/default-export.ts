@@ -1,0 +1,2 @@
+// Expected: import(no-default-export).
+export default 1

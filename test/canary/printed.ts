@@ -1,0 +1,4 @@
+// Expected: eslint(no-console).
+export function tell(): void {
+  console.log('stdout is data')
+}

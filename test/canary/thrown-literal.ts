@@ -1,0 +1,4 @@
+// Expected: typescript(only-throw-error).
+export function refuse(): never {
+  throw 'no'
+}

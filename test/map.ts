@@ -1,0 +1,106 @@
+/**
+ * The map: which rooms and packages exist and what each may name. `tidy.test.ts` holds the tree to it. A new room, a new
+ * dependency or a new process starts as a row here and in ARCHITECTURE.md.
+ */
+
+/** The rooms of the gateway that exist today: `src/<room>.ts` is the door, `src/<room>/` is private. */
+export const rooms = ['capture', 'identity', 'policy', 'ledger'] as const
+
+/** What is no room and stands beside them in `packages/gateway/src`. */
+export const besides = ['platform', 'config', 'journey', 'gateway', 'cli', 'demo'] as const
+
+type Place = (typeof rooms)[number] | (typeof besides)[number]
+
+/** Which other places' doors a place may import. Rooms never import each other; nobody imports `cli`. */
+export const mayImport: Readonly<Record<Place, readonly Place[]>> = {
+  platform: [],
+  config: ['platform'],
+  capture: ['platform'],
+  identity: ['platform', 'config'],
+  policy: ['platform', 'config'],
+  ledger: ['platform'],
+  journey: ['platform', 'config', ...rooms],
+  gateway: ['platform', 'config', 'journey', ...rooms],
+  demo: ['platform', 'config', 'gateway', ...rooms],
+  cli: ['platform', 'config', 'gateway', 'demo', ...rooms],
+}
+
+/**
+ * Files inside a folder that others may import for their *types* only: the shape of the configuration, and what capture
+ * and the journey say to each other.
+ */
+export const sharedTypes: readonly string[] = ['config/schema.ts', 'capture/exchange.ts']
+
+/** Packages from the registry, and the places of the gateway that may name them. */
+export const dependencyPlaces: Readonly<Record<string, readonly Place[]>> = {
+  '@node-rs/crc32': ['ledger'],
+  'ipaddr.js': ['policy', 'capture', 'identity', 'platform', 'config'],
+  jose: ['identity', 'demo'],
+  pino: ['platform'],
+  'prom-client': ['platform'],
+  undici: ['capture'],
+  yaml: ['config', 'identity', 'cli', 'demo'],
+  zod: ['config', 'cli'],
+}
+
+/** What each package may import besides its own files. `node` lists the files that may name `node:` modules. */
+export const packages: Readonly<
+  Record<string, { readonly uses: readonly string[]; readonly node: readonly RegExp[] }>
+> = {
+  tlog: { uses: [], node: [] },
+  record: { uses: ['@countersign/tlog'], node: [] },
+  // The pure part of the verifier also runs in a browser: only what touches disk, network, threads or a terminal may not.
+  verifier: {
+    uses: ['@countersign/tlog', '@countersign/record'],
+    node: [/^cli\.ts$/, /^cli\//, /^command/, /^node\//, /worker/],
+  },
+  gateway: {
+    uses: [
+      '@countersign/tlog',
+      '@countersign/record',
+      '@countersign/verifier',
+      ...Object.keys(dependencyPlaces),
+    ],
+    node: [/./],
+  },
+}
+
+/** Words that belong to few files: the pattern, where it may stand, and why. */
+export const words: readonly {
+  readonly word: RegExp
+  readonly only: RegExp
+  readonly why: string
+}[] = [
+  {
+    word: /\bprocess\.env\b/,
+    only: /^packages\/gateway\/src\/config(\.ts|\/)|^packages\/[^/]+\/bin\/|^test\/|\/bench\/|^bench\//,
+    why: 'only the configuration reads the environment',
+  },
+  {
+    word: /\bprocess\.exit\(/,
+    only: /^packages\/gateway\/src\/cli(\.ts|\/)|^packages\/[^/]+\/bin\//,
+    why: 'only a command ends its process',
+  },
+  {
+    word: /\bconsole\./,
+    only: /^packages\/gateway\/src\/cli(\.ts|\/)|^packages\/verifier\/src\/(cli|command)/,
+    why: 'stdout is data: only the command line prints',
+  },
+  {
+    word: /\bDate\.now\(|\bnew Date\(\)/,
+    only: /^packages\/gateway\/src\/(platform|cli|demo)(\.ts|\/)|^test\/|\/bench\/|^bench\/|\.test\.ts$|\/testing\//,
+    why: 'the clock is passed in',
+  },
+  { word: /\bMath\.random\(/, only: /^$/, why: 'randomness is passed in' },
+  {
+    word: /@ts-(ignore|expect-error|nocheck)|(oxlint|eslint)-disable|oxfmt-ignore|prettier-ignore/,
+    only: /^$/,
+    why: 'a rule is changed for all or kept by all',
+  },
+  { word: /\bTODO\b|\bFIXME\b|\bXXX\b/, only: /^$/, why: 'what is not done is not there' },
+  {
+    word: /\b(test|it|describe|suite)\.only\(|\bonly: true\b/,
+    only: /^$/,
+    why: 'a test that hides the others',
+  },
+]
