@@ -2,21 +2,31 @@
  * The one schema of `countersign.yaml`: what the editor completes, what the loader checks, what the rooms receive.
  * Every key has a sentence; units are in the name or in the value; secrets are paths and have no default.
  */
+import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
+
+export { decodeSegment, parseRouteTemplate } from './route-template.ts'
+export type { RouteTemplate, TemplateReading, TemplateSegment } from './route-template.ts'
 
 const unitsMs = { ms: 1, s: 1000, min: 60_000, h: 3_600_000, days: 86_400_000, day: 86_400_000 }
 const unitsBytes = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
 
-function quantity(units: Readonly<Record<string, number>>, example: string): z.ZodType<number, string> {
+function quantity(
+  units: Readonly<Record<string, number>>,
+  example: string,
+): z.ZodType<number, string> {
   const names = Object.keys(units).join('|')
   const pattern = new RegExp(`^(\\d+(?:\\.\\d+)?) ?(${names})$`)
   return z
     .string()
-    .regex(pattern, `expected a number and a unit (${names.replaceAll('|', ', ')}), for example '${example}'`)
+    .regex(
+      pattern,
+      `expected a number and a unit (${names.replaceAll('|', ', ')}), for example '${example}'`,
+    )
     .transform((text) => {
       const [, amount, unit] = pattern.exec(text) ?? []
       return Math.round(Number(amount) * (units[unit ?? ''] ?? Number.NaN))
-    }) as z.ZodType<number, string>
+    })
 }
 const duration = (example: string): z.ZodType<number, string> => quantity(unitsMs, example)
 const bytes = (example: string): z.ZodType<number, string> => quantity(unitsBytes, example)
@@ -24,19 +34,30 @@ const bytes = (example: string): z.ZodType<number, string> => quantity(unitsByte
 const path = z.string().min(1).describe('A path, relative to the folder of this file.')
 const name = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'expected lower-case letters, digits, ".", "_" or "-", at most 63')
+  .regex(
+    /^[a-z0-9][a-z0-9._-]{0,62}$/,
+    'expected lower-case letters, digits, ".", "_" or "-", at most 63',
+  )
 const permission = z
   .string()
-  .regex(/^(\*|[a-z0-9_-]+(\.[a-z0-9_-]+)*(\.\*)?)$/, "expected a permission such as 'orders.read' or 'orders.*'")
+  .regex(
+    /^(\*|[a-z0-9_-]+(\.[a-z0-9_-]+)*(\.\*)?)$/,
+    "expected a permission such as 'orders.read' or 'orders.*'",
+  )
 
 const listenAddress = z
   .string()
-  .regex(/^(\[[0-9a-fA-F:]+\]|[0-9.]+|localhost):\d{1,5}$/, "expected 'address:port', for example '127.0.0.1:8080'")
+  .regex(
+    /^(\[[0-9a-fA-F:]+\]|[0-9.]+|localhost):\d{1,5}$/,
+    "expected 'address:port', for example '127.0.0.1:8080'",
+  )
 
 const tls = z.strictObject({
   certificate: path.describe('PEM file: the certificate and its chain.'),
   key: path.describe('PEM file: the private key.'),
-  clientCa: path.optional().describe('PEM file of authorities that sign client certificates: turns on mTLS.'),
+  clientCa: path
+    .optional()
+    .describe('PEM file of authorities that sign client certificates: turns on mTLS.'),
   requireClientCertificate: z.boolean().default(false).describe('Refuse connections without one.'),
 })
 const listener = z.union([
@@ -46,9 +67,24 @@ const listener = z.union([
 
 const issuer = z.strictObject({
   issuer: z.url().describe('The `iss` of its tokens; keys are discovered below it.'),
-  audience: z.union([z.string(), z.array(z.string()).min(1)]).describe('Tokens must name one of these in `aud`.'),
+  audience: z
+    .union([z.string(), z.array(z.string()).min(1)])
+    .describe('Tokens must name one of these in `aud`.'),
   algorithms: z
-    .array(z.enum(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA']))
+    .array(
+      z.enum([
+        'RS256',
+        'RS384',
+        'RS512',
+        'PS256',
+        'PS384',
+        'PS512',
+        'ES256',
+        'ES384',
+        'ES512',
+        'EdDSA',
+      ]),
+    )
     .min(1)
     .default(['RS256', 'ES256'])
     .describe('Signature algorithms that are accepted.'),
@@ -56,20 +92,30 @@ const issuer = z.strictObject({
   type: z.enum(['user', 'service', 'agent']).default('user').describe('What its tokens stand for.'),
   nameClaim: z.string().default('sub').describe('The claim that names the actor.'),
   groupsClaim: z.string().default('groups').describe('The claim that lists groups.'),
-  maxLifetime: duration('24 h').default(86_400_000).describe('Longer-lived tokens are noted as long_lived.'),
-  allowInsecureHttp: z.boolean().default(false).describe('For a local test issuer on a loopback address only.'),
+  maxLifetime: duration('24 h')
+    .default(86_400_000)
+    .describe('Longer-lived tokens are noted as long_lived.'),
+  allowInsecureHttp: z
+    .boolean()
+    .default(false)
+    .describe('For a local test issuer on a loopback address only.'),
 })
 const identity = z.union([
   issuer,
   z.strictObject({
     clientCertificates: path.describe('PEM file of authorities whose certificates name services.'),
   }),
-  z.strictObject({ keys: path.describe('The file that `countersign keys` keeps: API keys, hashed.') }),
+  z.strictObject({
+    keys: path.describe('The file that `countersign keys` keeps: API keys, hashed.'),
+  }),
 ])
 
 const grantee = z
   .string()
-  .regex(/^(user|group|service):.+$|^(anyone|authenticated)$/, "expected 'user:NAME', 'group:NAME', 'service:NAME', 'authenticated' or 'anyone'")
+  .regex(
+    /^(user|group|service|agent):.+$|^(anyone|authenticated)$/,
+    "expected 'user:NAME', 'group:NAME', 'service:NAME', 'agent:NAME', 'authenticated' or 'anyone'",
+  )
 const grant = z.strictObject({
   role: name.describe('A role declared under `roles`.'),
   to: z.union([grantee, z.array(grantee).min(1)]),
@@ -82,9 +128,16 @@ const depth = z.enum(['meta', 'headers', 'body', 'opaque'])
 const route = z.strictObject({
   match: z
     .string()
-    .regex(/^(\*|[A-Z]+(,[A-Z]+)*) \/\S*$/, "expected 'METHOD /path/{name}', for example 'GET /orders/{id}'")
-    .describe('Method (or several, or *), a space, and a path template; a last segment `{rest...}` takes all that follows.'),
-  permission: permission.optional().describe('What the actor must have been granted. Without it the route needs `public: true`.'),
+    .regex(
+      /^(\*|[A-Z]+(,[A-Z]+)*) \/\S*$/,
+      "expected 'METHOD /path/{name}', for example 'GET /orders/{id}'",
+    )
+    .describe(
+      'Method (or several, or *), a space, and a path template; a last segment `{rest...}` takes all that follows.',
+    ),
+  permission: permission
+    .optional()
+    .describe('What the actor must have been granted. Without it the route needs `public: true`.'),
   public: z.boolean().default(false).describe('Anyone may call it; it is recorded all the same.'),
   deny: z.boolean().default(false).describe('Nobody may call it, whatever they were granted.'),
   action: z.string().optional().describe('Name in the record; the permission by default.'),
@@ -95,49 +148,126 @@ const route = z.strictObject({
 
 const hostPattern = z
   .string()
-  .regex(/^(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*(:\d{1,5})?$|^\[[0-9a-f:]+\](:\d{1,5})?$|^\*$/, "expected a host such as 'api.stripe.com', '*.example.com' or 'host:8443'")
+  .regex(
+    /^(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*(:\d{1,5})?$|^\[[0-9a-f:]+\](:\d{1,5})?$|^\*$/,
+    "expected a host such as 'api.stripe.com', '*.example.com' or 'host:8443'",
+  )
+
+const range = z
+  .string()
+  .refine(
+    (text) => ipaddr.isValidCIDR(text) && !text.includes('%'),
+    "expected a range of addresses such as '10.0.0.0/8'",
+  )
+const rangeOrAddress = z
+  .string()
+  .refine(
+    (text) =>
+      !text.includes('%') &&
+      (ipaddr.isValidCIDR(text) ||
+        ipaddr.IPv4.isValidFourPartDecimal(text) ||
+        ipaddr.IPv6.isValid(text)),
+    "expected an address or a range such as '10.0.0.0/8'",
+  )
 
 const egress = z.strictObject({
-  mode: z.enum(['open', 'report', 'enforce']).default('enforce').describe('open: all but denied passes; report: as open, and notes what enforce would deny; enforce: only what is listed.'),
-  allow: z.array(hostPattern).default([]).describe('Destinations by name. Without a port: 80, and 443 for CONNECT.'),
+  mode: z
+    .enum(['open', 'report', 'enforce'])
+    .default('enforce')
+    .describe(
+      'open: all but denied passes; report: as open, and notes what enforce would deny; enforce: only what is listed.',
+    ),
+  allow: z
+    .array(hostPattern)
+    .default([])
+    .describe('Destinations by name. Without a port: 80, and 443 for CONNECT.'),
   deny: z.array(hostPattern).default([]).describe('Never, whatever allow says.'),
-  allowPrivate: z.array(z.string()).default([]).describe('Address ranges (CIDR) inside your network that may be dialled; the metadata floor stays closed.'),
-  credentials: path.optional().describe('File kept by `countersign keys`, for Proxy-Authorization.'),
-  sourceAddresses: z.array(z.string()).default([]).describe('Addresses or ranges (CIDR) that are this service when nothing stronger says so.'),
+  allowPrivate: z
+    .array(range)
+    .default([])
+    .describe(
+      'Address ranges (CIDR) inside your network that may be dialled; the metadata floor stays closed.',
+    ),
+  credentials: path
+    .optional()
+    .describe('File kept by `countersign keys`, for Proxy-Authorization.'),
+  sourceAddresses: z
+    .array(rangeOrAddress)
+    .default([])
+    .describe('Addresses or ranges (CIDR) that are this service when nothing stronger says so.'),
   recordMode: mode.optional().describe('How strongly a call is tied to its record.'),
+  record: depth
+    .default('meta')
+    .describe('What the addendum keeps of a request that is not a tunnel; tunnels are opaque.'),
+  labels: z.array(name).default([]).describe('For retention and questions: pii, pci...'),
 })
+
+const serviceHost = z
+  .string()
+  .regex(
+    /^(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$|^\[[0-9a-f:]+\]$/,
+    "expected a host name in lower case and without a port, such as 'orders.example.com' or '*.example.com'",
+  )
 
 const service = z.strictObject({
   owner: z.strictObject({ team: z.string(), contact: z.string().optional() }).optional(),
-  upstream: z.url({ protocol: /^https?$/ }).optional().describe('Where its requests go: http or https. Absent for a service that only calls out.'),
-  upstreamCa: path.optional().describe('PEM file of authorities for an https upstream; the system store by default.'),
-  hosts: z.array(z.string()).default([]).describe('Host names it answers to; without any it answers to all.'),
+  upstream: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('Where its requests go: http or https. Absent for a service that only calls out.'),
+  upstreamCa: path
+    .optional()
+    .describe('PEM file of authorities for an https upstream; the system store by default.'),
+  hosts: z
+    .array(serviceHost)
+    .default([])
+    .describe(
+      'Host names it answers to, `*.example.com` for all below one; without any it answers to every host that no other service names.',
+    ),
   routes: z.array(route).default([]),
-  egress: egress.optional().describe('What it may call. A service without this block may call nothing.'),
+  egress: egress
+    .optional()
+    .describe('What it may call. A service without this block may call nothing.'),
 })
 
 const limits = z.strictObject({
   headerBytesMax: bytes('32 KiB').default(32 * 1024),
   headerTimeout: duration('15 s').default(15_000),
   bodyBytesMax: bytes('1 GiB').default(1024 ** 3),
-  bodyIdleTimeout: duration('30 s').default(30_000).describe('A body that sends nothing for so long is broken off.'),
-  upstreamTimeout: duration('60 s').default(60_000).describe('How long an upstream may take to begin its answer.'),
+  bodyIdleTimeout: duration('30 s')
+    .default(30_000)
+    .describe('A body that sends nothing for so long is broken off.'),
+  upstreamTimeout: duration('60 s')
+    .default(60_000)
+    .describe('How long an upstream may take to begin its answer.'),
   connectTimeout: duration('10 s').default(10_000),
   tunnelIdleTimeout: duration('5 min').default(300_000),
   connectionsMax: z.int().positive().default(10_000),
   connectionsPerAddressMax: z.int().positive().default(1_000),
   upstreamConnectionsMax: z.int().positive().default(64).describe('Connections per upstream.'),
-  bodyRecordBytesMax: bytes('64 KiB').default(65_536).describe('How much of a body `record: body` keeps.'),
+  bodyRecordBytesMax: bytes('64 KiB')
+    .default(65_536)
+    .describe('How much of a body `record: body` keeps.'),
 })
 
 const ledger = z.strictObject({
   mode: mode.default('strict').describe('For routes that do not say.'),
-  pendingMax: z.int().positive().default(50_000).describe('Drafts that may wait; one more is refused.'),
+  pendingMax: z
+    .int()
+    .positive()
+    .default(50_000)
+    .describe('Drafts that may wait; one more is refused.'),
   batchBytesMax: bytes('4 MiB').default(4 * 1024 ** 2),
-  batchAge: duration('1 ms').default(0).describe('How long a draft may wait for company before it is written.'),
+  batchAge: duration('1 ms')
+    .default(0)
+    .describe('How long a draft may wait for company before it is written.'),
   appendTimeout: duration('5 s').default(5_000),
-  boundedWithin: duration('1 s').default(1_000).describe('Durability promised by mode bounded; past it, requests wait.'),
-  checkpointInterval: duration('1 s').default(1_000).describe('How often a checkpoint is signed and published when nobody asks sooner.'),
+  boundedWithin: duration('1 s')
+    .default(1_000)
+    .describe('Durability promised by mode bounded; past it, requests wait.'),
+  checkpointInterval: duration('1 s')
+    .default(1_000)
+    .describe('How often a checkpoint is signed and published when nobody asks sooner.'),
   segmentBytes: bytes('64 MiB').default(64 * 1024 ** 2),
   heartbeatInterval: duration('10 s').default(10_000),
 })
@@ -146,12 +276,21 @@ const ledger = z.strictObject({
 export const configSchema = z.strictObject({
   origin: z
     .string()
-    .regex(/^[^\s+]{1,255}$/, 'expected a name without spaces or "+", for example audit.example.com/eu-1')
+    .regex(
+      /^[^\s+]{1,255}$/,
+      'expected a name without spaces or "+", for example audit.example.com/eu-1',
+    )
     .describe('The name of the log, for ever: a schema-less URL that you control.'),
   environment: z.string().optional().describe('Recorded as `env`: production, staging...'),
-  data: path.default('./countersign-data').describe('Folder of the log, its write-ahead log, and sockets.'),
-  signer: z.strictObject({ key: path, state: path, socket: path.optional() }).describe('The signing process: its key (made by init) and its own state.'),
-  sequencer: z.strictObject({ key: path }).describe('The key by which the ledger proves itself to the signer.'),
+  data: path
+    .default('./countersign-data')
+    .describe('Folder of the log, its write-ahead log, and sockets.'),
+  signer: z
+    .strictObject({ key: path, state: path, socket: path.optional() })
+    .describe('The signing process: its key (made by init) and its own state.'),
+  sequencer: z
+    .strictObject({ key: path })
+    .describe('The key by which the ledger proves itself to the signer.'),
   fingerprintKey: path.describe('32 random bytes (hex) that key the fingerprints of credentials.'),
   listen: z.strictObject({
     inbound: listener.optional(),
@@ -159,7 +298,10 @@ export const configSchema = z.strictObject({
     admin: listener.optional().describe('Health and Prometheus metrics.'),
     log: listener.optional().describe('The log, read-only, as tlog-tiles.'),
   }),
-  trustedHops: z.array(z.string()).default([]).describe('Proxies (CIDR) whose X-Forwarded-For and Forwarded count.'),
+  trustedHops: z
+    .array(rangeOrAddress)
+    .default([])
+    .describe('Proxies (CIDR) whose X-Forwarded-For and Forwarded count.'),
   identities: z.array(identity).default([]),
   roles: z.record(name, z.array(permission)).default({}),
   grants: z.array(grant).default([]),
