@@ -1,0 +1,51 @@
+/** Why an exchange ended without a whole answer: the reason on record, and the status the client sees if nothing was sent yet. */
+
+const statusOf = {
+  no_upstream: 502,
+  upstream_unreachable: 502,
+  upstream_untrusted: 502,
+  upstream_closed: 502,
+  upstream_protocol: 502,
+  upstream_timeout: 504,
+  client_gone: 499,
+  client_stalled: 499,
+  body_framing: 400,
+  body_timeout: 408,
+  body_too_large: 413,
+} as const satisfies Readonly<Record<string, number>>
+
+/** Closed set, for records and metrics. */
+export type FailureReason = keyof typeof statusOf
+
+/** The status for a client that has not been answered yet. */
+export function failureStatus(reason: FailureReason): number {
+  return statusOf[reason]
+}
+
+const timeouts: ReadonlySet<string> = new Set([
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'ETIMEDOUT',
+])
+const protocol: ReadonlySet<string> = new Set([
+  'UND_ERR_HEADERS_OVERFLOW',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  'UND_ERR_RES_EXCEEDED_MAX_SIZE',
+])
+const untrusted = /CERT|ALTNAME|UNABLE_TO_|SELF_SIGNED|ERR_SSL|EPROTO/
+
+/** Reads undici's, node's and OpenSSL's codes. @param connected whether the request had reached a connection. */
+export function upstreamFailure(error: Error, connected: boolean): FailureReason {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  if (timeouts.has(code)) return 'upstream_timeout'
+  if (!connected) return untrusted.test(code) ? 'upstream_untrusted' : 'upstream_unreachable'
+  if (code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH') return 'body_framing'
+  if (
+    protocol.has(code) ||
+    code.startsWith('HPE_') ||
+    /^bad (?:response|upgrade)$/.test(error.message)
+  )
+    return 'upstream_protocol'
+  return 'upstream_closed'
+}
