@@ -22,7 +22,7 @@ export function readImports(source: string): Import[] {
   const found: Import[] = []
   for (const pattern of [statement, bare, dynamic, worker, required]) {
     for (const { groups } of text.matchAll(pattern)) {
-      const typeOnly = /^\s*type\b(?!\s*,|\s+from\b)/.test(groups?.['words'] ?? '')
+      const typeOnly = /^\s*type\s+[\w{*$]/.test(groups?.['words'] ?? '')
       found.push({ specifier: groups?.['specifier'] ?? '', typeOnly })
     }
   }

@@ -34,11 +34,11 @@ export const sharedTypes: readonly string[] = ['config/schema.ts', 'capture/exch
 /** Packages from the registry, and the places of the gateway that may name them. */
 export const dependencyPlaces: Readonly<Record<string, readonly Place[]>> = {
   '@node-rs/crc32': ['ledger'],
-  'ipaddr.js': ['policy', 'capture', 'identity', 'platform', 'config'],
+  'ipaddr.js': ['policy', 'capture', 'identity', 'config', 'gateway'],
   jose: ['identity', 'demo'],
-  pino: ['platform'],
-  'prom-client': ['platform'],
-  undici: ['capture'],
+  pino: ['gateway'],
+  'prom-client': ['gateway'],
+  undici: ['capture', 'ledger'],
   yaml: ['config', 'identity', 'cli', 'demo'],
   zod: ['config', 'cli'],
 }
@@ -73,7 +73,7 @@ export const words: readonly {
 }[] = [
   {
     word: /\bprocess\.env\b/,
-    only: /^packages\/gateway\/src\/config(\.ts|\/)|^packages\/[^/]+\/bin\/|^test\/|\/bench\/|^bench\//,
+    only: /^packages\/gateway\/src\/config(\.ts|\/)|^packages\/[^/]+\/bin\/|^test\/|\.test(ing)?\.ts$|\/bench\/|^bench\//,
     why: 'only the configuration reads the environment',
   },
   {

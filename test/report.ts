@@ -101,8 +101,8 @@ export class Report {
     const file = this.#name(data.file)
     const seconds = (data.duration_ms / 1000).toFixed(1)
     const failed = counts.failed + counts.cancelled
-    const told = failed > 0 ? `${failed} of ${counts.tests} failed` : `${counts.tests} passed`
-    const skipped = counts.skipped > 0 ? `, ${counts.skipped} of them skipped` : ''
+    const told = failed > 0 ? `${failed} of ${counts.tests} failed` : `${counts.passed} passed`
+    const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''
     this.#say(`${data.success ? '✔' : '✖'} ${file}: ${told}${skipped} (${seconds} s)`)
     const output = this.#output.get(file)
     if (!data.success && output !== undefined) this.#say(indent(output.trimEnd()))

@@ -5,7 +5,7 @@
  */
 import { glob } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { relative, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { run } from 'node:test'
 import { Report } from './report.ts'
 import { provide, searchPath } from './setup.ts'
@@ -62,6 +62,4 @@ async function main(words: readonly string[]): Promise<boolean> {
   return report.close(absent)
 }
 
-process.exitCode = (await main(process.argv.slice(2).map((word) => relative(root, resolve(word)))))
-  ? 0
-  : 1
+process.exitCode = (await main(process.argv.slice(2))) ? 0 : 1
