@@ -83,6 +83,8 @@ test('a receipt that would not read back is not written', () => {
     'RECEIPT_MALFORMED',
   )
   throwsCode(() => formatReceipt({ ...good, proof: [new Uint8Array(31)] }), 'HASH_LENGTH')
+  const hashes = Array.from({ length: 65 }, () => new Uint8Array(32))
+  throwsCode(() => formatReceipt({ ...good, proof: hashes }), 'PROOF_TOO_LONG')
   throwsCode(() => formatReceipt({ ...good, checkpoint: 'nothing' }), 'NOTE_MALFORMED')
   assert.equal(
     parseReceipt(formatReceipt({ ...good, extra: new Uint8Array(EXTRA_BYTES_MAX) })).extra?.length,
