@@ -43,8 +43,14 @@ test('an import in a comment is none, and a slash in a string begins no comment'
   assert.equal(withoutComments(`a /* b */ 'c // d' // e`).trimEnd(), `a         'c // d'`)
 })
 
-test('exports are counted by name', () => {
-  const source = `export { a, b as c } from './x.ts'\nexport type { D } from './x.ts'\nexport interface E {}\nexport async function f() {}\nexport class G {}\nexport const h = 1\nconst hidden = 2\n`
-  assert.deepEqual(readExports(source).toSorted(), ['D', 'E', 'G', 'a', 'c', 'f', 'h'])
-  assert.deepEqual(readExports(`export * from './x.ts'`), ['*'])
+test('exports are counted by name, types apart', () => {
+  const source = `export { a, b as c, type I } from './x.ts'\nexport type { D } from './x.ts'\nexport interface E {}\nexport async function f() {}\nexport class G {}\nexport const h = 1\nconst hidden = 2\n`
+  const names = (typeOnly: boolean): string[] =>
+    readExports(source)
+      .filter((one) => one.typeOnly === typeOnly)
+      .map(({ name }) => name)
+      .toSorted()
+  assert.deepEqual(names(false), ['G', 'a', 'c', 'f', 'h'])
+  assert.deepEqual(names(true), ['D', 'E', 'I'])
+  assert.deepEqual(readExports(`export * from './x.ts'`), [{ name: '*', typeOnly: false }])
 })

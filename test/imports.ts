@@ -29,21 +29,32 @@ export function readImports(source: string): Import[] {
   return found
 }
 
+export interface Export {
+  readonly name: string
+  readonly typeOnly: boolean
+}
+
 /** The names that a module gives away. `export *` counts as one name, '*'. */
-export function readExports(source: string): string[] {
+export function readExports(source: string): Export[] {
   const text = withoutComments(source)
-  const names: string[] = []
-  for (const { groups } of text.matchAll(/^export\s+(?:type\s+)?\{(?<list>[^}]*)\}/gm)) {
+  const found: Export[] = []
+  for (const { groups } of text.matchAll(/^export\s+(?<type>type\s+)?\{(?<list>[^}]*)\}/gm)) {
     for (const entry of (groups?.['list'] ?? '').split(',')) {
-      const name = entry.trim().split(/\s+/).at(-1)
-      if (name !== undefined && name !== '') names.push(name)
+      const words = entry.trim().split(/\s+/)
+      const name = words.at(-1) ?? ''
+      const typeOnly = groups?.['type'] !== undefined || words[0] === 'type'
+      if (name !== '') found.push({ name, typeOnly })
     }
   }
   const declared =
-    /^export\s+(?:declare\s+|abstract\s+|async\s+)*(?:function\*?|class|const|let|interface|type)\s+(?<name>[\w$]+)/gm
-  for (const { groups } of text.matchAll(declared)) names.push(groups?.['name'] ?? '')
-  for (const _ of text.matchAll(/^export\s+(?:type\s+)?\*/gm)) names.push('*')
-  return [...new Set(names)]
+    /^export\s+(?:declare\s+|abstract\s+|async\s+)*(?<kind>function\*?|class|const|let|interface|type)\s+(?<name>[\w$]+)/gm
+  for (const { groups } of text.matchAll(declared)) {
+    const typeOnly = groups?.['kind'] === 'interface' || groups?.['kind'] === 'type'
+    found.push({ name: groups?.['name'] ?? '', typeOnly })
+  }
+  for (const _ of text.matchAll(/^export\s+(?:type\s+)?\*/gm))
+    found.push({ name: '*', typeOnly: false })
+  return found
 }
 
 /**
