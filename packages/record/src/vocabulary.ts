@@ -176,6 +176,9 @@ export type DecisionReason =
   | 'own_listener'
   | 'port_forbidden'
   | 'mixed_addresses'
+  | 'not_tls'
+  | 'sni_missing'
+  | 'sni_mismatch'
 
 /** How sure the writer may be: D0 durable (fdatasync), D1 signed. Later: D2 witnessed, D3 mirrored, D4 anchored. */
 export type AcknowledgementLevel = 'D0' | 'D1'

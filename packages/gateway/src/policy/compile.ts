@@ -6,6 +6,8 @@ import { metadataAddresses, metadataNames } from './address-class.ts'
 import { compileEgress, decideAddresses, decideEgress } from './egress.ts'
 import type { AddressDecision, AddressTarget } from './egress.ts'
 import { compileInbound, decideInbound } from './inbound.ts'
+import { decideTunnel } from './tunnel.ts'
+import type { TunnelSight } from './tunnel.ts'
 import type { Step } from './verdict.ts'
 
 /** Why a decision is what it is: the decision itself, and each thing that was looked at, in order. */
@@ -22,6 +24,8 @@ export interface Policy {
   decide(actor: Actor, captured: Captured): Decision
   /** Egress after DNS: judges every address and picks the one to dial. */
   decideAddresses(decision: Decision, target: AddressTarget): AddressDecision
+  /** Egress after the first bytes of a tunnel: whether it shows the name it was opened for. */
+  decideTunnel(decision: Decision, sight: TunnelSight): Decision
   /** The same walk as `decide`, with every step said. */
   explain(actor: Actor, captured: Captured): Explanation
 }
@@ -47,6 +51,7 @@ export function compilePolicy(config: Config): Policy {
     hash: policyHash,
     decide: (actor, captured) => walk(actor, captured),
     decideAddresses: (decision, target) => decideAddresses(egress, decision, target),
+    decideTunnel: (decision, sight) => decideTunnel(egress, decision, sight),
     explain: (actor, captured) => {
       const steps: Step[] = []
       const decision = walk(actor, captured, steps)
