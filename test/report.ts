@@ -111,6 +111,8 @@ export class Report {
 
   /** Prints failures, what was skipped and why, and the closing counts. */
   close(absent: readonly string[]): boolean {
+    // What is left here was said by files that ended before they had a test to report.
+    for (const [file, output] of this.#output) this.#say(`\n✖ ${file}\n${indent(output.trimEnd())}`)
     for (const { file, path, error } of this.#failures) {
       this.#say(`\n✖ ${file}\n  ${path}`)
       this.#say(indent(inReadableForm(error)))
