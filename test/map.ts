@@ -38,7 +38,7 @@ export const dependencyPlaces: Readonly<Record<string, readonly Place[]>> = {
   jose: ['identity', 'demo'],
   pino: ['gateway'],
   'prom-client': ['gateway'],
-  undici: ['capture', 'ledger'],
+  undici: ['capture', 'identity', 'ledger'],
   yaml: ['config', 'identity', 'cli', 'demo'],
   zod: ['config', 'identity'],
 }
@@ -52,7 +52,7 @@ export const packages: Readonly<
   // The pure part of the verifier also runs in a browser: only what touches disk, network, threads or a terminal may not.
   verifier: {
     uses: ['@countersign/tlog', '@countersign/record'],
-    node: [/^cli\.ts$/, /^cli\//, /^command/, /^node\//, /worker/],
+    node: [/^(command|main|node-io|pool|worker)\.ts$/],
   },
   gateway: {
     uses: [
@@ -78,12 +78,12 @@ export const words: readonly {
   },
   {
     word: /\bprocess\.exit\(/,
-    only: /^packages\/gateway\/src\/cli(\.ts|\/)|^packages\/[^/]+\/bin\//,
-    why: 'only a command ends its process',
+    only: /^packages\/gateway\/src\/(cli(\.ts|\/)|ledger\/(process|signer)\.ts$)|^packages\/[^/]+\/bin\//,
+    why: 'only a command ends its process, and a ledger or signer that may no longer trust itself',
   },
   {
     word: /\bconsole\./,
-    only: /^packages\/gateway\/src\/cli(\.ts|\/)|^packages\/verifier\/src\/(cli|command)/,
+    only: /^packages\/gateway\/src\/cli(\.ts|\/)|^packages\/[^/]+\/bin\//,
     why: 'stdout is data: only the command line prints',
   },
   {
