@@ -1,2 +1,4 @@
 #!/usr/bin/env node
-console.log('placeholder')
+import { launch } from './launch.js'
+
+await launch(new URL('..', import.meta.url), 'main')

@@ -1,0 +1,217 @@
+/** `countersign-verify`, also as `countersign verify`: arguments in, a judgement on stdout, talk on stderr, an exit code out. */
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+import { TlogError } from '@countersign/tlog/errors'
+import { parseVkey } from '@countersign/tlog/key'
+import type { VerifierKey } from '@countersign/tlog/key'
+
+import { VerifierError } from './errors.ts'
+import type { Finding } from './finding.ts'
+import { directorySource, nodeCrypto, urlSource } from './node-io.ts'
+import { inFlight, onThreads } from './pool.ts'
+import type { LogSource } from './source.ts'
+import { openProgress, summary } from './summary.ts'
+import { verifyLog } from './verify.ts'
+import type { Report, VerifyOptions } from './verify.ts'
+
+export interface CommandIo {
+  readonly stdout: (text: string) => void
+  readonly stderr: (text: string) => void
+  /** Whether stderr is a terminal: only then is progress shown. */
+  readonly isTerminal: boolean
+}
+
+export interface CommandHooks {
+  /** Name of the program in messages and help. */
+  readonly program?: string
+  /** More checks, when the argument is a data folder: its addenda and its write-ahead log, say. Findings count like ours. */
+  readonly extra?: (log: {
+    readonly dataDir: string
+    readonly size: number
+    readonly source: LogSource
+  }) => AsyncIterable<Finding>
+}
+
+const THREADS_MAX = 16
+
+function usage(program: string): string {
+  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--from-checkpoint FILE] [--json]
+
+Re-hashes every byte of a log and holds it against its signed checkpoint. Says which file is wrong, and where.
+The directory is a published log (it holds "checkpoint" and "tile/") or a data folder with such a log in "log/".
+
+  --vkey KEY|FILE          believe this key; give the log's own, and those of witnesses. May be repeated.
+                           Without one, signatures are NOT checked: the files are only compared with each other.
+  --from-checkpoint FILE   an earlier checkpoint of the log: fail when the log shrank or forked since.
+  --json                   print the report as JSON.
+  --help                   print this.
+
+Exit code: 0 verified, 1 not verified, 2 wrong usage or the log cannot be read.
+
+Example:
+  ${program} ./data/log --vkey ./data/log.vkey --from-checkpoint ./yesterday.checkpoint
+`
+}
+
+/** Runs the command. @returns the exit code: 0 verified, 1 not verified, 2 wrong usage or cannot read. */
+export async function verifyCommand(
+  args: readonly string[],
+  io: CommandIo,
+  hooks: CommandHooks = {},
+): Promise<0 | 1 | 2> {
+  const program = hooks.program ?? 'countersign-verify'
+  try {
+    const asked = readArguments(args)
+    if (asked === 'help') {
+      io.stdout(usage(program))
+      return 0
+    }
+    if (asked.keys.length === 0)
+      io.stderr(
+        `${program}: warning: no --vkey was given: SIGNATURES ARE NOT CHECKED, anyone could have made this log\n`,
+      )
+    const progress = openProgress(io)
+    const startMs = performance.now()
+    const report = await verifyLog(optionsFor(asked, hooks, progress.show)).finally(progress.end)
+    const elapsedMs = Math.round(performance.now() - startMs)
+    io.stdout(
+      asked.json
+        ? `${JSON.stringify({ source: asked.target, ...report, elapsedMs }, null, 2)}\n`
+        : summary(report, elapsedMs),
+    )
+    return report.verified ? 0 : 1
+  } catch (error) {
+    if (!(error instanceof VerifierError)) throw error
+    io.stderr(`${program}: error: ${error.message}\n`)
+    if (error.code === 'USAGE') io.stderr(`${program}: hint: ${program} --help\n`)
+    return 2
+  }
+}
+
+export type { Report }
+
+interface Asked {
+  readonly target: string
+  readonly keys: readonly VerifierKey[]
+  readonly from: Uint8Array | undefined
+  readonly json: boolean
+}
+
+function readArguments(args: readonly string[]): Asked | 'help' {
+  const { values, positionals } = parse(args)
+  if (values.help === true) return 'help'
+  const [target, ...more] = positionals
+  if (target === undefined || more.length > 0)
+    throw new VerifierError('USAGE', 'could not verify: give one directory or URL')
+  const fromFile = values['from-checkpoint']
+  return {
+    target,
+    keys: (values.vkey ?? []).flatMap(readKeys),
+    from: fromFile === undefined ? undefined : readFile(fromFile, 'the earlier checkpoint'),
+    json: values.json === true,
+  }
+}
+
+interface Parsed {
+  values: { vkey?: string[]; 'from-checkpoint'?: string; json?: boolean; help?: boolean }
+  positionals: string[]
+}
+
+function parse(args: readonly string[]): Parsed {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        vkey: { type: 'string', multiple: true },
+        'from-checkpoint': { type: 'string' },
+        json: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+  } catch (cause) {
+    throw new VerifierError(
+      'USAGE',
+      `could not read the arguments: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    )
+  }
+}
+
+function readKeys(keyOrFile: string): VerifierKey[] {
+  const text = existsSync(keyOrFile)
+    ? Buffer.from(readFile(keyOrFile, 'the key file')).toString('utf8')
+    : keyOrFile
+  const lines = text.split('\n').map((line) => line.trim())
+  try {
+    return lines
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => parseVkey(line, nodeCrypto.sha256))
+  } catch (cause) {
+    if (!(cause instanceof TlogError)) throw cause
+    throw new VerifierError(
+      'KEY_UNREADABLE',
+      `could not use --vkey ${keyOrFile}: it is no file, and no vkey (${cause.message})`,
+      { cause },
+    )
+  }
+}
+
+function readFile(path: string, what: string): Uint8Array {
+  try {
+    return readFileSync(path)
+  } catch (cause) {
+    throw new VerifierError(
+      'SOURCE_UNREADABLE',
+      `could not read ${what}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    )
+  }
+}
+
+function optionsFor(
+  { target, keys, from }: Asked,
+  hooks: CommandHooks,
+  onProgress: (done: number, size: number) => void,
+): VerifyOptions {
+  const common = { crypto: nodeCrypto, keys, from, onProgress }
+  if (/^https?:\/\//.test(target)) {
+    const source = urlSource(target)
+    return {
+      ...common,
+      source,
+      ranges: async (size, onEntries) => inFlight(source, size, onEntries),
+    }
+  }
+  if (!isDirectory(target))
+    throw new VerifierError(
+      'SOURCE_UNREADABLE',
+      `could not read ${target}: there is no such directory`,
+    )
+  // A data folder holds the log in "log/"; a published log is itself the folder with the checkpoint.
+  const isDataFolder = isDirectory(join(target, 'log'))
+  const directory = isDataFolder ? join(target, 'log') : target
+  const source = directorySource(directory)
+  const { extra } = hooks
+  return {
+    ...common,
+    source,
+    ranges: async (size, onEntries) =>
+      onThreads(directory, Math.min(THREADS_MAX, availableParallelism()), {
+        size,
+        onEntries,
+        source,
+      }),
+    extra:
+      extra === undefined || !isDataFolder
+        ? undefined
+        : (log) => extra({ ...log, dataDir: target }),
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+}

@@ -1,0 +1,105 @@
+/**
+ * The files of a log directory that the tree of the checkpoint does not need: partial tiles that wider ones have superseded, and what
+ * was published after the checkpoint was read. Whoever serves the directory serves these too, so they must be right as well.
+ */
+import { decodeBundle } from '@countersign/tlog/bundle'
+import { TlogError } from '@countersign/tlog/errors'
+import { equalBytes } from '@countersign/tlog/hash'
+import { parseTilePath, tilePath, tileWidth } from '@countersign/tlog/tile'
+import type { Tile } from '@countersign/tlog/tile'
+
+import { tileFromBelow } from './levels.ts'
+import type { LevelTools } from './levels.ts'
+import { hashEntries, reasonOf } from './range.ts'
+import { cutTile, readTile } from './source.ts'
+
+/** Looks at every file. @returns how many there are, and how many are newer than the checkpoint. */
+export async function verifyFiles(
+  size: number,
+  tools: LevelTools,
+): Promise<{ files: number; ahead: number }> {
+  const paths = (await tools.source.list?.()) ?? []
+  let ahead = 0
+  for (const path of paths) {
+    if (path === 'checkpoint') continue
+    const tile = tileOf(path)
+    if (tile === undefined) {
+      tools.findings.add({
+        code: 'FILE_UNEXPECTED',
+        path,
+        message: 'no log has a file of this name: nothing vouches for it',
+      })
+      continue
+    }
+    const width = tileWidth(size, tile.level, tile.index)
+    // A tile of exactly this width is part of the tree and has been checked.
+    if (tile.width < width) await checkSuperseded(tile, { ...tile, width }, tools)
+    if (tile.width <= width) continue
+    ahead += 1
+    await checkAhead(tile, { ...tile, width }, tools)
+  }
+  return { files: paths.length, ahead }
+}
+
+async function checkSuperseded(
+  tile: Tile,
+  current: Tile,
+  { source, findings }: LevelTools,
+): Promise<void> {
+  const path = tilePath(tile)
+  // A current tile that is wrong has its finding; that this one differs from it says nothing.
+  if (findings.kept.some((finding) => finding.path === tilePath(current))) return
+  const [bytes, wider] = [await source.read(path), await readTile(source, current)]
+  // Tiles come and go while a log is written to; a current one that is missing has its finding already.
+  if (bytes === undefined || wider === undefined || equalBytes(bytes, cutTile(wider, tile))) return
+  const byte = bytes.findIndex((value, at) => value !== wider[at])
+  const message = `it is not the beginning of ${tilePath(current)}`
+  findings.add({ code: 'PARTIAL_MISMATCH', path, byte: byte < 0 ? bytes.length : byte, message })
+}
+
+/** Nothing signed covers the end of such a tile yet, but it must go on from the signed part, and agree with its neighbours. */
+async function checkAhead(tile: Tile, signed: Tile, tools: LevelTools): Promise<void> {
+  const path = tilePath(tile)
+  const bytes = await tools.source.read(path)
+  if (bytes === undefined) return
+  const before = signed.width === 0 ? undefined : await readTile(tools.source, signed)
+  if (before !== undefined && !equalBytes(before, cutTile(bytes, signed))) {
+    tools.findings.add({
+      code: 'PARTIAL_MISMATCH',
+      path,
+      message: `it does not begin with ${tilePath(signed)}, which was signed`,
+    })
+  }
+  if (tile.level === 'entries') return
+  try {
+    const expected = await expectedAhead({ ...tile, level: tile.level }, tools)
+    if (expected === undefined || equalBytes(bytes, expected)) return
+    tools.findings.add({
+      code: 'TILE_MISMATCH',
+      path,
+      message: 'it is newer than the checkpoint, and not what the files below it give',
+    })
+  } catch (error) {
+    tools.findings.add({ code: 'FILE_MALFORMED', path, message: reasonOf(error) })
+  }
+}
+
+async function expectedAhead(
+  tile: Tile & { level: number },
+  tools: LevelTools,
+): Promise<Uint8Array | undefined> {
+  if (tile.level > 0) return tileFromBelow(tile, tools)
+  const bundle = await readTile(tools.source, { ...tile, level: 'entries' })
+  return bundle === undefined
+    ? undefined
+    : hashEntries(decodeBundle(bundle, tile.width), tile.width, tools.sha256)
+}
+
+function tileOf(path: string): Tile | undefined {
+  try {
+    return parseTilePath(path)
+  } catch (error) {
+    if (error instanceof TlogError) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,298 @@
+/**
+ * Verifies a whole log: every byte of it is read, hashed and compared, up to the root that the checkpoint signs. Nothing here does
+ * input or output of its own. Trust: only the given keys; every file of the log is attacker-controlled.
+ */
+import { encodeHex } from '@countersign/tlog/base64'
+import { parseCheckpoint } from '@countersign/tlog/checkpoint'
+import type { Checkpoint } from '@countersign/tlog/checkpoint'
+import { emptyRoot, equalBytes, HASH_BYTES } from '@countersign/tlog/hash'
+import { SignatureType } from '@countersign/tlog/key'
+import type { VerifierKey } from '@countersign/tlog/key'
+import { openNote, parseNote } from '@countersign/tlog/note'
+import { consistencyProofAsync, verifyConsistency } from '@countersign/tlog/proof'
+import { toTreeSize } from '@countersign/tlog/size'
+import { nodeFromTile, placeOfNode, TILE_WIDTH, tilePath, tileWidth } from '@countersign/tlog/tile'
+
+import { verifyFiles } from './files.ts'
+import { Findings } from './finding.ts'
+import type { Finding } from './finding.ts'
+import { blame, verifyLevels } from './levels.ts'
+import type { Leaves } from './levels.ts'
+import { reasonOf, verifyRange } from './range.ts'
+import type { BundleRange, RangeResult } from './range.ts'
+import { joinSessions } from './sessions.ts'
+import { readTile } from './source.ts'
+import type { Crypto, LogSource } from './source.ts'
+
+export interface VerifyOptions {
+  readonly source: LogSource
+  readonly crypto: Crypto
+  /** Keys to believe: the log's own, named as its origin, and any witnesses'. Empty: signatures are not checked at all. */
+  readonly keys: readonly VerifierKey[]
+  /** An earlier checkpoint, as a signed note: the log must have grown from it. */
+  readonly from?: Uint8Array | undefined
+  /** Told, often, of how many entries of how many have been checked. */
+  readonly onProgress?: ((done: number, size: number) => void) | undefined
+  /** Checks a range somewhere else, such as on another thread; when absent all is done here, in one go. */
+  readonly ranges?:
+    | ((size: number, onEntries: (entries: number) => void) => Promise<readonly RangeResult[]>)
+    | undefined
+  /** More to check once the log itself has been read: its findings count like ours. */
+  readonly extra?:
+    | ((log: { readonly size: number; readonly source: LogSource }) => AsyncIterable<Finding>)
+    | undefined
+}
+
+/** What was verified, and everything that is wrong. */
+export interface Report {
+  readonly verified: boolean
+  /** False when no key was given: then the report says only that the files agree with each other. */
+  readonly signatureChecked: boolean
+  /** Names of the keys whose signatures verified. */
+  readonly signedBy: readonly string[]
+  readonly origin: string
+  readonly size: number
+  /** Hexadecimal. */
+  readonly root: string
+  readonly entryBytes: number
+  readonly sessions: number
+  /** Intents without an outcome: requests in flight, or a crash that no boot has written up yet. */
+  readonly openIntents: number
+  readonly files: number
+  /** Files newer than the checkpoint: no signature covers them yet. */
+  readonly ahead: number
+  /** Size of the earlier checkpoint that this log was found to have grown from. */
+  readonly grownFrom?: number | undefined
+  readonly findings: readonly Finding[]
+  readonly findingsTotal: number
+}
+
+/**
+ * Verifies everything, and reports all it finds rather than the first.
+ * @throws whatever `source.read` throws: trouble to read is no judgement about the log.
+ */
+export async function verifyLog(options: VerifyOptions): Promise<Report> {
+  const findings = new Findings()
+  const head = await readHead(options, findings)
+  // Without a believable head there is nothing to hold the files against.
+  if (head === undefined) return summarise({ findings })
+
+  const size = toTreeSize(head.checkpoint.size)
+  const ranges = await verifyRanges(size, options)
+  for (const range of ranges) findings.merge(range.findings)
+
+  const tools = { source: options.source, sha256: options.crypto.sha256, findings }
+  const leaves = joinLeaves(ranges)
+  const levels = await verifyLevels(size, leaves, tools)
+  const isRootRight = equalBytes(levels.root, head.checkpoint.root)
+  const blamed = blame(
+    [...ranges.flatMap(({ mismatches }) => mismatches), ...levels.mismatches],
+    isRootRight,
+  )
+  findings.add(...blamed)
+  // A wrong tile at the edge explains a wrong root; without one, it is the checkpoint that fits no file.
+  if (!isRootRight && findings.total === 0) findings.add(rootMismatch(head.checkpoint, levels.root))
+
+  const { files, ahead } = await verifyFiles(size, tools)
+  const { breaks, sessions, open } = joinSessions(ranges.map((range) => range.sessions))
+  // An entry that is not the one written breaks its session too; that would only be noise.
+  if (findings.total === 0)
+    findings.add(
+      ...breaks.map((finding) => ({ ...finding, path: bundlePath(size, finding.entry ?? 0) })),
+    )
+  const grownFrom = await verifyGrowth(head.checkpoint, options, findings)
+  if (options.extra !== undefined)
+    for await (const finding of options.extra({ size, source: options.source }))
+      findings.add(finding)
+  const entryBytes = ranges.reduce((sum, range) => sum + range.entryBytes, 0)
+  return summarise({
+    head,
+    findings,
+    entryBytes,
+    sessions,
+    openIntents: open.size,
+    files,
+    ahead,
+    grownFrom,
+  })
+}
+
+interface Head {
+  readonly checkpoint: Checkpoint
+  readonly signedBy: readonly string[]
+}
+
+async function readHead(options: VerifyOptions, findings: Findings): Promise<Head | undefined> {
+  const note = await options.source.read('checkpoint')
+  if (note === undefined) {
+    findings.add({
+      code: 'FILE_MISSING',
+      path: 'checkpoint',
+      message: 'there is no checkpoint: this is no log, or nothing was ever signed',
+    })
+    return undefined
+  }
+  return openHead(note, options, { path: 'checkpoint', findings })
+}
+
+async function openHead(
+  note: Uint8Array,
+  { keys, crypto }: VerifyOptions,
+  where: { path: string; findings: Findings },
+): Promise<Head | undefined> {
+  const { path, findings } = where
+  try {
+    const checkpoint = parseCheckpoint(parseNote(note).text)
+    toTreeSize(checkpoint.size)
+    if (keys.length === 0) return { checkpoint, signedBy: [] }
+    const { verified } = await openNote(note, {
+      keys,
+      sha256: crypto.sha256,
+      verify: crypto.ed25519Verify,
+    })
+    const isByLog = verified.some(
+      ({ key }) => key.name === checkpoint.origin && key.type === SignatureType.ed25519,
+    )
+    if (isByLog) return { checkpoint, signedBy: verified.map(({ key }) => key.name) }
+    findings.add({
+      code: 'CHECKPOINT_SIGNATURE',
+      path,
+      message: `no given key is that of the log ${JSON.stringify(checkpoint.origin)}`,
+    })
+  } catch (error) {
+    const message = reasonOf(error)
+    findings.add({
+      code: /signature|signed/.test(message) ? 'CHECKPOINT_SIGNATURE' : 'CHECKPOINT_MALFORMED',
+      path,
+      message,
+    })
+  }
+  return undefined
+}
+
+async function verifyRanges(size: number, options: VerifyOptions): Promise<readonly RangeResult[]> {
+  let done = 0
+  const onEntries = (entries: number): void => {
+    done += entries
+    options.onProgress?.(done, size)
+  }
+  if (options.ranges !== undefined) return options.ranges(size, onEntries)
+  const all: BundleRange = { size, start: 0, end: Math.ceil(size / TILE_WIDTH) }
+  return [
+    await verifyRange(all, { source: options.source, sha256: options.crypto.sha256, onEntries }),
+  ]
+}
+
+function bundlePath(size: number, entry: number): string {
+  const index = Math.floor(entry / TILE_WIDTH)
+  return tilePath({ level: 'entries', index, width: tileWidth(size, 'entries', index) })
+}
+
+function joinLeaves(ranges: readonly RangeResult[]): Leaves {
+  const roots = new Uint8Array(ranges.reduce((sum, range) => sum + range.roots.length, 0))
+  let at = 0
+  for (const range of ranges) {
+    roots.set(range.roots, at)
+    at += range.roots.length
+  }
+  return { roots, partial: ranges.at(-1)?.partial ?? new Uint8Array(0) }
+}
+
+/** Holds the log against an earlier checkpoint. Same keys, same origin; it may only have grown. */
+async function verifyGrowth(
+  now: Checkpoint,
+  options: VerifyOptions,
+  findings: Findings,
+): Promise<number | undefined> {
+  if (options.from === undefined) return undefined
+  const path = 'the earlier checkpoint'
+  const before = (await openHead(options.from, options, { path, findings }))?.checkpoint
+  if (before === undefined) return undefined
+  if (before.origin !== now.origin) {
+    findings.add({
+      code: 'LOG_FORKED',
+      path,
+      message: `it is of another log: ${JSON.stringify(before.origin)}, not ${JSON.stringify(now.origin)}`,
+    })
+    return undefined
+  }
+  if (before.size > now.size) {
+    findings.add({
+      code: 'LOG_SHRANK',
+      path: 'checkpoint',
+      message: `the log shrank: it had ${before.size} entries, and now has ${now.size}`,
+    })
+    return undefined
+  }
+  const problem = await growthProblem(before, now, options)
+  if (problem === undefined) return Number(before.size)
+  const message = `the log forked: its first ${before.size} entries are not those that the earlier checkpoint signed (${problem})`
+  findings.add({ code: 'LOG_FORKED', path: 'checkpoint', message })
+  return undefined
+}
+
+async function growthProblem(
+  before: Checkpoint,
+  now: Checkpoint,
+  { source, crypto }: VerifyOptions,
+): Promise<string | undefined> {
+  const { sha256 } = crypto
+  if (before.size === 0n)
+    return equalBytes(before.root, emptyRoot(sha256))
+      ? undefined
+      : 'it is empty, and its root is not'
+  const size = toTreeSize(now.size)
+  const readNode = async (level: number, index: number): Promise<Uint8Array> => {
+    const place = placeOfNode(level, index)
+    const width = tileWidth(size, place.level, place.index)
+    const tile =
+      (await readTile(source, { level: place.level, index: place.index, width })) ??
+      new Uint8Array(0)
+    return nodeFromTile(sha256, tile, place.levelInTile, place.indexInTile)
+  }
+  try {
+    const proof = await consistencyProofAsync(toTreeSize(before.size), size, { sha256, readNode })
+    verifyConsistency(
+      { oldSize: before.size, newSize: now.size, oldRoot: before.root, newRoot: now.root, proof },
+      sha256,
+    )
+    return undefined
+  } catch (error) {
+    return reasonOf(error)
+  }
+}
+
+function rootMismatch({ root }: Checkpoint, computed: Uint8Array): Finding {
+  return {
+    code: 'ROOT_MISMATCH',
+    path: 'checkpoint',
+    message: `it signs the root ${encodeHex(root)}, and the tiles lead to ${encodeHex(computed)}`,
+  }
+}
+
+type Counted = Partial<
+  Pick<Report, 'entryBytes' | 'sessions' | 'openIntents' | 'files' | 'ahead' | 'grownFrom'>
+>
+
+function summarise({
+  head,
+  findings,
+  ...counted
+}: Counted & { head?: Head; findings: Findings }): Report {
+  return {
+    verified: findings.total === 0,
+    signatureChecked: (head?.signedBy.length ?? 0) > 0,
+    signedBy: head?.signedBy ?? [],
+    origin: head?.checkpoint.origin ?? '',
+    size: Number(head?.checkpoint.size ?? 0n),
+    root: encodeHex(head?.checkpoint.root ?? new Uint8Array(HASH_BYTES)),
+    entryBytes: counted.entryBytes ?? 0,
+    sessions: counted.sessions ?? 0,
+    openIntents: counted.openIntents ?? 0,
+    files: counted.files ?? 0,
+    ahead: counted.ahead ?? 0,
+    grownFrom: counted.grownFrom,
+    findings: findings.kept,
+    findingsTotal: findings.total,
+  }
+}
