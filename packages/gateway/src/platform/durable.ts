@@ -1,17 +1,24 @@
 import { randomBytes } from 'node:crypto'
 import { open, rename, unlink } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+
+/** How a file is put in place. */
+export interface PlaceOptions {
+  /** File permissions, 0644 by default. */
+  mode?: number
+  /** Folder of the same file system for the temporary file; beside the target by default. */
+  temporary?: string
+}
 
 /**
- * Writes a whole file so that a crash leaves either the old content or the new, and the new one stays: a temporary file
- * beside it, fsync, rename, fsync of the folder. The folder must exist.
- * @param options.mode file permissions, 0644 by default.
+ * Writes a whole file so that a crash leaves either the old content or the new, and the new one stays: a temporary file,
+ * fsync, rename, fsync of the folder. The folder must exist.
  * @throws the error of the operating system; the temporary file is removed when possible.
  */
 export async function writeDurably(
   path: string,
   bytes: Uint8Array | string,
-  options: { mode?: number } = {},
+  options: PlaceOptions = {},
 ): Promise<void> {
   await replaceFile(path, bytes, options)
   await syncDirectory(dirname(path))
@@ -21,20 +28,20 @@ export async function writeDurably(
 export async function replaceFile(
   path: string,
   bytes: Uint8Array | string,
-  { mode = 0o644 }: { mode?: number } = {},
+  { mode = 0o644, temporary = dirname(path) }: PlaceOptions = {},
 ): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  const draft = join(temporary, `${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
   try {
-    const file = await open(temporary, 'wx', mode)
+    const file = await open(draft, 'wx', mode)
     try {
       await file.writeFile(bytes)
       await file.sync()
     } finally {
       await file.close()
     }
-    await rename(temporary, path)
+    await rename(draft, path)
   } catch (error) {
-    await unlink(temporary).catch(() => undefined)
+    await unlink(draft).catch(() => undefined)
     throw error
   }
 }

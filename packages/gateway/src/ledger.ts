@@ -1,0 +1,17 @@
+/**
+ * The door of `ledger`: the log, the process that writes it, the signer, and the client of the write side. It imports no other
+ * room, and nobody else writes records.
+ */
+export { LedgerError } from './ledger/errors.ts'
+export { createLog } from './ledger/create.ts'
+export { runLedger } from './ledger/process.ts'
+export type { LedgerOptions, RunningLedger } from './ledger/process.ts'
+export { createSignerState } from './ledger/signer-state.ts'
+export { runSigner } from './ledger/signer.ts'
+export type { RunningSigner, SignerOptions } from './ledger/signer.ts'
+export { connectLedger } from './ledger/client.ts'
+export type { LedgerStatus } from './ledger/protocol.ts'
+export type { ConnectOptions, Ledger } from './ledger/client.ts'
+export { serveLog } from './ledger/serve-log.ts'
+export { readAddenda, verifyAddenda } from './ledger/packs.ts'
+export { checkLedger } from './ledger/testing/check-ledger.ts'

@@ -1,0 +1,369 @@
+/**
+ * The write side's end of the ledger. It holds the drafts of one session that are not yet durable, and guarantees that each
+ * accepted one is written exactly once and in order, across any death of the ledger. Lost with this process: the drafts that
+ * were accepted and not acknowledged.
+ */
+import { encodeDraft } from '@countersign/record/encode'
+import { openIds } from '@countersign/record/id'
+import type { Draft } from '@countersign/record/leaf'
+import type { AcknowledgementLevel, Receipt } from '@countersign/record/vocabulary'
+import { leafIndex } from '@countersign/tlog/size'
+import type { LeafIndex } from '@countersign/tlog/size'
+import { sha256 } from '../platform.ts'
+import type { Clock } from '../platform.ts'
+import { entriesOf, sectionBytes } from './entries.ts'
+import { LedgerError } from './errors.ts'
+import { putUint64 } from './frame.ts'
+import {
+  APPEND_TIMEOUT_MS,
+  CLOSE_WITHIN_MS,
+  ENTRIES_COUNT_MAX,
+  PENDING_MAX,
+  RECONNECT_MS_MAX,
+  RECONNECT_MS_MIN,
+} from './limits.ts'
+import { Link, unavailable } from './link.ts'
+import { decodeNumber, decodeStatus, MessageType } from './protocol.ts'
+import type { LedgerStatus } from './protocol.ts'
+import { DraftQueue } from './queue.ts'
+
+export interface ConnectOptions {
+  /** As `RunningLedger.socketPath`. */
+  readonly socketPath: string
+  readonly clock: Clock
+  /** UUIDv7 of this writer's boot; a fresh one by default. One session has one client. */
+  readonly session?: string
+  /** Drafts that may wait; one more is refused. */
+  readonly pendingMax?: number
+  /** Bytes of one message; the ledger's own limit when that is lower. */
+  readonly batchBytesMax?: number
+  /** How long a draft may wait for company before it is sent, in whole milliseconds; 0 sends at the end of the turn. */
+  readonly batchAgeMs?: number
+  /** With so many drafts waiting, a message is sent before `batchAgeMs`. */
+  readonly batchCount?: number
+  /** Longest pause between attempts to reconnect; the first is 5 ms, and each is twice the one before. */
+  readonly reconnectMsMax?: number
+  /** How long a message may stay unanswered before the ledger counts as away. */
+  readonly appendTimeoutMs?: number
+  readonly onDown?: (error: LedgerError) => void
+  readonly onUp?: () => void
+}
+
+/** A connection to the ledger that outlives the ledger. */
+export interface Ledger {
+  readonly session: string
+  /** Drafts accepted and not yet durable. */
+  readonly pending: number
+  /** False while the ledger is away. */
+  readonly up: boolean
+  /**
+   * Appends one record and waits until it is durable (D0), or also signed (D1).
+   * @param draft at most 65,535 bytes once encoded; stamped with session, number and predecessor, and encoded exactly once.
+   * @returns its place in the tree; `leafIndex` is 0-based.
+   * @throws {LedgerError} `LEDGER_UNAVAILABLE` at once when the ledger is away: nobody may wait, but with `kept` true the draft
+   * stays queued and will be on record. `LEDGER_FULL` when `pendingMax` drafts already wait, `LEDGER_LIMIT` when it is too large,
+   * `LEDGER_CLOSED`: these drafts are not accepted (`kept` false), and take no number. `SIGNER_UNAVAILABLE`, `SIGNER_REFUSED`,
+   * `SIGNER_STATE` (D1 only): it is durable, and not signed.
+   * @throws {RecordError} when it cannot be encoded.
+   */
+  append(draft: Draft, options?: { level?: AcknowledgementLevel }): Promise<Receipt>
+  /** The receipt of one record at D1, as the text of a `.tlog-proof`; signs at once when needed. @throws {LedgerError} */
+  prove(index: LeafIndex): Promise<string>
+  /** Up to `count` entries, also those not yet published; fewer at a boundary, none at the end of the log. @throws {LedgerError} */
+  entries(from: number, count: number): Promise<Uint8Array[]>
+  status(): Promise<LedgerStatus>
+  /** Waits until everything durable now is signed and published. @throws {LedgerError} */
+  publish(): Promise<void>
+  /**
+   * Accepts no more drafts, and waits until the others are durable.
+   * @throws {LedgerError} `LEDGER_UNAVAILABLE` when some are still not after 5 seconds: they are lost with this process.
+   */
+  close(): Promise<void>
+}
+
+/**
+ * Connects to the ledger.
+ * @throws {LedgerError} `LEDGER_UNAVAILABLE` when it does not answer; afterwards the client reconnects by itself.
+ */
+export async function connectLedger(options: ConnectOptions): Promise<Ledger> {
+  const nowMs = (): number => Number(options.clock.nowNs() / 1_000_000n)
+  const session = options.session ?? openIds({ nowMs })()
+  const link = await Link.open(options.socketPath, session)
+  return new Client(session, link, options)
+}
+
+/** Durable, and waiting for a signature. */
+interface Unsigned {
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+class Client implements Ledger {
+  readonly session: string
+  readonly #options: ConnectOptions
+  readonly #queue = new DraftQueue()
+  readonly #pendingMax: number
+  #link: Link | undefined
+  #batchBytesMax = 0
+  #draftBytesMax = 0
+  /** From here on, a draft in flight might be found in the log. */
+  #unseen: number
+  #seq = 0
+  #prev: string | undefined
+  #flushScheduled = false
+  #timer: NodeJS.Timeout | undefined
+  #pauseMs = RECONNECT_MS_MIN
+  #down: LedgerError = unavailable(undefined)
+  #closed = false
+  #drained: (() => void) | undefined
+  /** Restarted with each message; when it fires and one is still in flight, the ledger hangs. */
+  readonly #watch: NodeJS.Timeout
+
+  constructor(session: string, link: Link, options: ConnectOptions) {
+    this.session = session
+    this.#options = options
+    this.#pendingMax = options.pendingMax ?? PENDING_MAX
+    this.#unseen = link.status?.durable ?? 0
+    this.#watch = setTimeout(
+      () => this.#giveUpWaiting(),
+      options.appendTimeoutMs ?? APPEND_TIMEOUT_MS,
+    ).unref()
+    this.#adopt(link)
+  }
+
+  get pending(): number {
+    return this.#queue.size
+  }
+
+  get up(): boolean {
+    return this.#link !== undefined
+  }
+
+  async append(
+    draft: Draft,
+    { level = 'D0' }: { level?: AcknowledgementLevel } = {},
+  ): Promise<Receipt> {
+    if (this.#closed)
+      throw new LedgerError('LEDGER_CLOSED', 'could not append: the ledger is closed')
+    if (this.#queue.size >= this.#pendingMax) {
+      throw new LedgerError(
+        'LEDGER_FULL',
+        `could not append: ${this.#queue.size} drafts wait, and ${this.#pendingMax} may`,
+      )
+    }
+    const stamp =
+      this.#prev === undefined
+        ? { session: this.session, seq: this.#seq }
+        : { session: this.session, seq: this.#seq, prev: this.#prev }
+    const { entry, addenda } = encodeDraft(draft, stamp, sha256)
+    const bytes = sectionBytes(entry, addenda)
+    if (bytes > this.#draftBytesMax) {
+      throw new LedgerError(
+        'LEDGER_LIMIT',
+        `could not append: a draft of ${bytes} bytes, and ${this.#draftBytesMax} is the limit`,
+      )
+    }
+    // Accepted: from here on it has its number, and is written whatever happens to the ledger.
+    this.#seq += 1
+    this.#prev = draft.leaf.id
+    return new Promise((resolve, reject) => {
+      const resolveAt = (index: number): void => resolve({ leafIndex: leafIndex(index), level })
+      this.#queue.push({ entry, addenda, bytes, level, resolve: resolveAt, reject })
+      if (this.#link === undefined) reject(this.#down)
+      else this.#scheduleFlush()
+    })
+  }
+
+  async prove(index: LeafIndex): Promise<string> {
+    return (await this.#ask(MessageType.prove, numbers(index))).toString()
+  }
+
+  async entries(from: number, count: number): Promise<Uint8Array[]> {
+    const page = await this.#ask(MessageType.entries, numbers(from, count))
+    return entriesOf(Buffer.from(page.subarray(8)))
+  }
+
+  async status(): Promise<LedgerStatus> {
+    return decodeStatus(await this.#ask(MessageType.status))
+  }
+
+  async publish(): Promise<void> {
+    await this.#ask(MessageType.publish)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    const within = setTimeout(() => this.#drained?.(), CLOSE_WITHIN_MS)
+    if (this.#queue.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#drained = resolve
+      })
+    }
+    clearTimeout(within)
+    clearTimeout(this.#watch)
+    clearTimeout(this.#timer)
+    const link = this.#link
+    this.#link = undefined
+    link?.break(new LedgerError('LEDGER_CLOSED', 'could not ask: the ledger is closed'))
+    const lost = this.#queue.size
+    if (lost > 0)
+      throw new LedgerError(
+        'LEDGER_UNAVAILABLE',
+        `could not close the ledger: ${lost} drafts are not durable`,
+      )
+  }
+
+  async #ask(type: number, payload?: Uint8Array): Promise<Buffer> {
+    if (this.#link === undefined)
+      throw this.#closed
+        ? new LedgerError('LEDGER_CLOSED', 'could not ask: the ledger is closed')
+        : this.#down
+    return this.#link.ask(type, payload)
+  }
+
+  /** One message at a time: what comes meanwhile makes the next group larger, and wakes the ledger less often. */
+  #scheduleFlush(): void {
+    if (
+      this.#flushScheduled ||
+      !this.#queue.isIdle ||
+      this.#queue.queued === 0 ||
+      this.#link === undefined
+    )
+      return
+    const { batchAgeMs = 0, batchCount = 64 } = this.#options
+    if (batchAgeMs === 0 || this.#queue.queued >= batchCount) {
+      this.#flushScheduled = true
+      clearTimeout(this.#timer)
+      this.#timer = undefined
+      setImmediate(() => this.#flush())
+      return
+    }
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined
+      this.#flush()
+    }, batchAgeMs)
+  }
+
+  #flush(): void {
+    this.#flushScheduled = false
+    const link = this.#link
+    if (link === undefined || !this.#queue.isIdle || this.#queue.queued === 0) return
+    const request = link.nextRequest()
+    const { message, level } = this.#queue.send(request, this.#batchBytesMax)
+    let unsigned: Unsigned[] | undefined
+    link.send(message, request, {
+      left: 1 + level,
+      resolve: (payload) => {
+        if (unsigned === undefined) unsigned = this.#acknowledge(decodeNumber(payload))
+        // The second answer, to those who wait for a signature.
+        else for (const waiting of unsigned) waiting.resolve()
+      },
+      reject: (error) => {
+        if (unsigned === undefined) this.#refused(link, error)
+        else for (const waiting of unsigned) waiting.reject(error)
+      },
+    })
+    this.#watch.refresh()
+  }
+
+  /** All in flight are durable. Returns those who wait for more than that. */
+  #acknowledge(firstIndex: number): Unsigned[] {
+    const waiting: Unsigned[] = []
+    this.#pauseMs = RECONNECT_MS_MIN
+    let index = firstIndex
+    for (const draft of this.#queue.acknowledge()) {
+      const at = index
+      if (draft.level === 'D0') draft.resolve(at)
+      else waiting.push({ resolve: () => draft.resolve(at), reject: draft.reject })
+      index += 1
+    }
+    this.#unseen = index
+    if (this.#queue.size === 0) this.#drained?.()
+    this.#scheduleFlush()
+    return waiting
+  }
+
+  /** The ledger did not take a message, and lives: too much waits for publication. We come back later. */
+  #refused(link: Link, error: Error): void {
+    if (this.#link !== link) return
+    link.break(error instanceof LedgerError ? error : unavailable(error))
+  }
+
+  /** A disk that hangs is no reason for a request to hang: whoever waits is told, and the drafts stay. */
+  #giveUpWaiting(): void {
+    if (!this.#queue.isIdle)
+      this.#link?.break(unavailable(new Error('it took a message and did not answer in time')))
+  }
+
+  #adopt(link: Link): void {
+    const { batchBytesMax = Number.POSITIVE_INFINITY } = this.#options
+    this.#batchBytesMax = Math.min(batchBytesMax, link.status?.batchBytesMax ?? 0)
+    this.#draftBytesMax = link.status?.draftBytesMax ?? 0
+    this.#link = link
+    link.onDown((error) => this.#lose(link, error))
+    this.#scheduleFlush()
+  }
+
+  #lose(link: Link, error: LedgerError): void {
+    if (this.#link !== link) return
+    this.#link = undefined
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#down = new LedgerError('LEDGER_UNAVAILABLE', error.message, { cause: error, kept: true })
+    this.#queue.rejectAll(this.#down)
+    this.#options.onDown?.(this.#down)
+    this.#retryLater()
+  }
+
+  #retryLater(): void {
+    if (this.#closed && this.#queue.size === 0) return
+    this.#timer = setTimeout(() => {
+      this.#reconnect().catch(() => this.#retryLater())
+    }, this.#pauseMs)
+    this.#pauseMs = Math.min(this.#pauseMs * 2, this.#options.reconnectMsMax ?? RECONNECT_MS_MAX)
+  }
+
+  /** Learns what became durable before the connection broke, and sends only the rest again, in order. */
+  async #reconnect(): Promise<void> {
+    const { socketPath } = this.#options
+    const link = await Link.open(socketPath, this.session)
+    const durable = link.status?.durable ?? 0
+    if (durable < this.#unseen) {
+      const error = new LedgerError(
+        'LEDGER_SPLIT',
+        `could not go on: ${this.#unseen} records were acknowledged, and the ledger has ${durable}`,
+      )
+      link.break(error)
+      this.#options.onDown?.(error)
+      throw error
+    }
+    while (this.#queue.sent.length > 0 && this.#unseen < durable) {
+      const count = Math.min(ENTRIES_COUNT_MAX, durable - this.#unseen)
+      const page = await link.ask(MessageType.entries, numbers(this.#unseen, count))
+      this.#recognise(entriesOf(page.subarray(8)))
+    }
+    this.#unseen = Math.max(this.#unseen, durable)
+    this.#queue.requeueSent()
+    this.#adopt(link)
+    this.#options.onUp?.()
+    if (this.#queue.size === 0) this.#drained?.()
+  }
+
+  /** Drafts of ours in a page of the log. Session and number make each draft's bytes unique. */
+  #recognise(entries: readonly Buffer[]): void {
+    for (const entry of entries) {
+      const [oldest] = this.#queue.sent
+      if (oldest !== undefined && entry.equals(oldest.entry)) this.#queue.shiftSent()
+    }
+    this.#unseen += entries.length
+    if (entries.length === 0) throw unavailable(new Error('an empty page of entries'))
+  }
+}
+
+function numbers(first: number, count?: number): Buffer {
+  const payload = Buffer.alloc(count === undefined ? 8 : 12)
+  putUint64(payload, first, 0)
+  if (count !== undefined) payload.writeUInt32BE(count, 8)
+  return payload
+}

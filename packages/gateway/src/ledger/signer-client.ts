@@ -1,0 +1,71 @@
+/** The ledger's side of `add-checkpoint`: asks the signer, over a unix socket, to sign what it can check. */
+import { Client } from 'undici'
+import { formatAddCheckpoint, parseLatestSize } from '@countersign/tlog/add-checkpoint'
+import type { AddCheckpoint } from '@countersign/tlog/add-checkpoint'
+import { LedgerError, messageOf } from './errors.ts'
+import { SIGNER_TIMEOUT_MS } from './limits.ts'
+
+/** Bytes of an answer: some signature lines. */
+const ANSWER_BYTES_MAX = 65_536
+
+/** What the signer said: signature lines, or the size it signed last. */
+export type SignerAnswer = { readonly lines: readonly string[] } | { readonly latest: bigint }
+
+export class SignerClient {
+  readonly #socketPath: string
+  #client: Client | undefined
+
+  constructor(socketPath: string) {
+    this.#socketPath = socketPath
+  }
+
+  /**
+   * @throws {LedgerError} `SIGNER_UNAVAILABLE` when it cannot be reached; `LEDGER_SPLIT` when what it signed before does not
+   * lead to this checkpoint; `SIGNER_REFUSED` for any other refusal.
+   */
+  async addCheckpoint(request: AddCheckpoint): Promise<SignerAnswer> {
+    const { statusCode, text } = await this.#post(formatAddCheckpoint(request))
+    if (statusCode === 200) return { lines: text.trimEnd().split('\n') }
+    if (statusCode === 409) return { latest: parseLatestSize(text) }
+    const said = `${statusCode} ${JSON.stringify(text.slice(0, 200))}`
+    if (statusCode === 422) {
+      throw new LedgerError(
+        'LEDGER_SPLIT',
+        `could not sign: the signer has signed another history of this log (${said})`,
+        {
+          hint: 'this folder is not the one whose checkpoints were signed; do not reset the signer',
+        },
+      )
+    }
+    throw new LedgerError('SIGNER_REFUSED', `could not sign: the signer answered ${said}`, {
+      hint: 'check that origin and sequencer key are the same for ledger and signer',
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#client?.destroy()
+  }
+
+  async #post(body: string): Promise<{ statusCode: number; text: string }> {
+    // One connection, one request at a time: signatures are sequential by nature.
+    this.#client ??= new Client('http://signer', {
+      socketPath: this.#socketPath,
+      headersTimeout: SIGNER_TIMEOUT_MS,
+      bodyTimeout: SIGNER_TIMEOUT_MS,
+      maxResponseSize: ANSWER_BYTES_MAX,
+    })
+    try {
+      const answer = await this.#client.request({ method: 'POST', path: '/add-checkpoint', body })
+      return { statusCode: answer.statusCode, text: await answer.body.text() }
+    } catch (cause) {
+      throw new LedgerError(
+        'SIGNER_UNAVAILABLE',
+        `could not reach the signer at ${this.#socketPath}: ${messageOf(cause)}`,
+        {
+          cause,
+          hint: 'start it with countersign signer',
+        },
+      )
+    }
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * Turns what is durable into what is signed. All who wait at the same time share one signature. It holds the last signed
+ * note; lost with the process, the signer still knows the size, and the next signature follows from there.
+ */
+import { formatCheckpoint } from '@countersign/tlog/checkpoint'
+import type { SignerKey, VerifierKey } from '@countersign/tlog/key'
+import { formatNote, openNote, signNote } from '@countersign/tlog/note'
+import { consistencyProofAsync, inclusionProofAsync } from '@countersign/tlog/proof'
+import type { AsyncNodeSource } from '@countersign/tlog/proof'
+import { formatReceipt } from '@countersign/tlog/receipt'
+import { toTreeSize } from '@countersign/tlog/size'
+import { nodeFromTile, placeOfNode } from '@countersign/tlog/tile'
+import { ed25519Sign, ed25519Verify, sha256 } from '../platform.ts'
+import { LedgerError } from './errors.ts'
+import { SIGNER_CONFLICTS_MAX } from './limits.ts'
+import type { Head } from './recovery.ts'
+import type { Durable, Sequencer } from './sequencer.ts'
+import type { SignerClient } from './signer-client.ts'
+import type { TileStore } from './tile-store.ts'
+
+export interface SigningOptions {
+  readonly origin: string
+  readonly sequencerKey: SignerKey
+  readonly logKey: VerifierKey | undefined
+  readonly signer: SignerClient
+  readonly published: Head | undefined
+}
+
+export class Signing {
+  readonly #options: SigningOptions
+  readonly #sequencer: Sequencer
+  readonly #source: AsyncNodeSource
+  readonly #sign: ReturnType<typeof ed25519Sign>
+  #signed: Head | undefined
+  /** The size the signer is believed to have signed last; it corrects us. */
+  #latest: number
+  #underWay: Promise<void> | undefined
+
+  constructor(sequencer: Sequencer, tiles: TileStore, options: SigningOptions) {
+    this.#options = options
+    this.#sequencer = sequencer
+    this.#source = { sha256, readNode: nodeReader(sequencer, tiles) }
+    this.#sign = ed25519Sign(options.sequencerKey.seed)
+    this.#signed = options.published
+    this.#latest = options.published?.size ?? 0
+  }
+
+  /** The last signed head. */
+  get signed(): Head | undefined {
+    return this.#signed
+  }
+
+  /**
+   * Waits until a checkpoint of at least `size` records is signed, and asks for it at once.
+   * @throws {LedgerError} `SIGNER_UNAVAILABLE`, `SIGNER_REFUSED`, `SIGNER_STATE`; `LEDGER_SPLIT` is fatal.
+   */
+  async upTo(size: number): Promise<Head> {
+    for (;;) {
+      const signed = this.#signed
+      if (signed !== undefined && signed.size >= size) return signed
+      this.#underWay ??= this.#signDurable().finally(() => {
+        this.#underWay = undefined
+      })
+      await this.#underWay
+    }
+  }
+
+  /**
+   * The receipt of one record, at D1.
+   * @returns the text of a `.tlog-proof`.
+   * @throws as `upTo`
+   */
+  async prove(index: number): Promise<string> {
+    const { size, note } = await this.upTo(index + 1)
+    const proof = await inclusionProofAsync(index, size, this.#source)
+    return formatReceipt({ index: BigInt(index), proof, checkpoint: note })
+  }
+
+  async #signDurable(): Promise<void> {
+    const durable = this.#sequencer.durable
+    const text = formatCheckpoint({
+      origin: this.#options.origin,
+      size: BigInt(durable.size),
+      root: durable.root,
+    })
+    const { sequencerKey } = this.#options
+    const line = await signNote(text, {
+      name: sequencerKey.name,
+      id: sequencerKey.id,
+      sign: this.#sign,
+    })
+    const checkpoint = formatNote(text, [line])
+    for (let attempt = 0; attempt < SIGNER_CONFLICTS_MAX; attempt++) {
+      const proof = await this.#consistency(durable)
+      const answer = await this.#options.signer.addCheckpoint({
+        oldSize: BigInt(this.#latest),
+        proof,
+        checkpoint,
+      })
+      if ('lines' in answer) {
+        // Signed, and a crash before the next step only means that the next start signs again from there.
+        await this.#accept(durable, formatNote(text, answer.lines))
+        return
+      }
+      this.#correct(toTreeSize(answer.latest))
+    }
+    throw new LedgerError(
+      'SIGNER_REFUSED',
+      'could not sign: the signer keeps changing its mind about the last size',
+    )
+  }
+
+  async #consistency({ size }: Durable): Promise<Uint8Array[]> {
+    if (this.#latest === 0) return []
+    return consistencyProofAsync(this.#latest, size, this.#source)
+  }
+
+  async #accept({ size, root }: Durable, note: string): Promise<void> {
+    const { logKey } = this.#options
+    if (logKey !== undefined)
+      await openNote(note, { keys: [logKey], sha256, verify: ed25519Verify })
+    this.#signed = { size, root, note }
+    this.#latest = size
+  }
+
+  /** The signer says which size it signed last. */
+  #correct(latest: number): void {
+    const { size } = this.#sequencer.durable
+    if (latest > size) {
+      throw new LedgerError(
+        'LEDGER_SPLIT',
+        `could not sign: ${latest} records were signed, and only ${size} are durable here`,
+        {
+          hint: 'this folder was restored from an older copy, or lost its tail; do not reset the signer',
+        },
+      )
+    }
+    if (latest < (this.#signed?.size ?? 0)) {
+      throw new LedgerError(
+        'SIGNER_STATE',
+        `could not sign: the signer forgot what it signed (it says ${latest})`,
+        {
+          hint: 'the state of a signer is never restored from a copy; rotate its key by opening a new origin',
+        },
+      )
+    }
+    this.#latest = latest
+  }
+}
+
+function nodeReader({ tree }: Sequencer, tiles: TileStore): AsyncNodeSource['readNode'] {
+  return async (level, index) => {
+    const held = tree.node(level, index)
+    if (held !== undefined) return held
+    // Not in memory, so its tile is full and published.
+    const place = placeOfNode(level, index)
+    const tile = await tiles.readTile({ level: place.level, index: place.index, width: 256 })
+    return nodeFromTile(sha256, tile, place.levelInTile, place.indexInTile)
+  }
+}

@@ -1,0 +1,10 @@
+/** A signer process for tests and benches: options as JSON on stdin; one line on stdout once it listens; SIGTERM closes it. */
+import { text } from 'node:stream/consumers'
+import { runSigner } from '../signer.ts'
+import type { SignerOptions } from '../signer.ts'
+
+const signer = await runSigner(JSON.parse(await text(process.stdin)) as SignerOptions)
+process.once('SIGTERM', () => {
+  void signer.close()
+})
+process.stdout.write('ready\n')
