@@ -1,0 +1,73 @@
+/**
+ * The command line. `main` finds the command and runs it; each command is loaded only when it is called, so that
+ * `--help` answers at once.
+ */
+import { nearest } from './cli/arguments.ts'
+import { CommandError } from './cli/errors.ts'
+import { DONE, sayError } from './cli/terminal.ts'
+import type { Command, Io } from './cli/terminal.ts'
+import { commandUsage, usage } from './cli/usage.ts'
+
+export { commandUsage, usage } from './cli/usage.ts'
+export type { Command, Io, Output } from './cli/terminal.ts'
+
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  init: async () => (await import('./cli/init.ts')).init,
+  up: async () => (await import('./cli/up.ts')).up,
+  signer: async () => (await import('./cli/processes.ts')).signer,
+  ledger: async () => (await import('./cli/processes.ts')).ledger,
+  gateway: async () => (await import('./cli/processes.ts')).gateway,
+  config: async () => (await import('./cli/config-command.ts')).configCommand,
+  keys: async () => (await import('./cli/keys.ts')).keys,
+  policy: async () => (await import('./cli/policy-explain.ts')).policy,
+  tail: async () => (await import('./cli/tail.ts')).tail,
+  show: async () => (await import('./cli/show.ts')).show,
+  prove: async () => (await import('./cli/prove.ts')).prove,
+  verify: async () => (await import('./cli/verify.ts')).verify,
+  demo: async () => (await import('./cli/demo.ts')).demo,
+  version: async () => (await import('./cli/version.ts')).version,
+}
+
+/**
+ * Runs one command line.
+ * @param args what follows `countersign`.
+ * @returns the exit code: 0 done, 1 the answer is no, 2 wrong usage or could not run. Never rejects.
+ */
+export async function main(args: readonly string[], io: Io): Promise<number> {
+  const [name, ...rest] = args
+  try {
+    if (name === undefined || name === '--help' || name === '-h' || name === 'help')
+      return help(rest, io)
+    if (name === '--version') return await (await load('version'))([], io)
+    // Help may be asked for anywhere; past `--` everything is an argument.
+    const options = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest
+    if (options.includes('--help') || options.includes('-h')) return help([name], io)
+    return await (
+      await load(name)
+    )(rest, io)
+  } catch (error) {
+    return sayError(io, error)
+  }
+}
+
+async function load(name: string): Promise<Command> {
+  // `Object.hasOwn`: 'constructor' is not a command.
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (command === undefined) throw unknownCommand(name)
+  return await command()
+}
+
+function help([name]: readonly string[], io: Io): number {
+  const text =
+    name === undefined ? usage : Object.hasOwn(commandUsage, name) ? commandUsage[name] : undefined
+  if (text === undefined) throw unknownCommand(name ?? '')
+  io.stdout.write(text)
+  return DONE
+}
+
+function unknownCommand(name: string): CommandError {
+  const near = nearest(name, Object.keys(commands))
+  throw new CommandError('USAGE', `could not run: '${name}' is not a command`, {
+    hint: near === undefined ? "see 'countersign --help'" : `did you mean '${near}'?`,
+  })
+}

@@ -1,0 +1,39 @@
+/**
+ * `USAGE`: the command was not understood. `CANNOT_RUN`: it was, and could not be carried out. `LOG_BROKEN`: what was read
+ * is not what was signed.
+ */
+export type CommandErrorCode = 'USAGE' | 'CANNOT_RUN' | 'LOG_BROKEN'
+
+/** The one error of the command line. `LOG_BROKEN` exits 1, the others 2; `hint` is the one thing to try next. */
+export class CommandError extends Error {
+  override readonly name: string = 'CommandError'
+  readonly code: CommandErrorCode
+  readonly hint: string | undefined
+
+  constructor(
+    code: CommandErrorCode,
+    message: string,
+    { hint, cause }: { hint?: string; cause?: unknown } = {},
+  ) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.code = code
+    this.hint = hint
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** The `code` of anything that was thrown, when it has one: `ENOENT`, `LEDGER_FULL`... */
+export function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}
+
+/** The `hint` of anything that was thrown, when it has one. */
+export function hintOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('hint' in error)) return undefined
+  return typeof error.hint === 'string' ? error.hint : undefined
+}

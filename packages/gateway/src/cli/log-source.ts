@@ -1,0 +1,126 @@
+/**
+ * Where the files of a published log come from: a folder or a web server. Untrusted either way: whoever reads must hash.
+ */
+import { watch } from 'node:fs'
+import type { FSWatcher } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { codeOf, CommandError, messageOf } from './errors.ts'
+
+/** A published log as a place to read files from. */
+export interface LogSource {
+  /** The folder or URL, for messages. */
+  readonly name: string
+  /** @returns the bytes, or nothing when there is no such file. @throws {CommandError} `CANNOT_RUN` */
+  read(path: string): Promise<Uint8Array | undefined>
+  /** Resolves when the log may have grown, after a second at most, or at once when `signal` aborts. */
+  changed(signal: AbortSignal): Promise<void>
+  close(): void
+}
+
+/** How often a log is looked at when nothing says that it grew. */
+const LOOK_INTERVAL_MS = 1000
+
+/** A web server that says nothing for so long is given up. */
+const FETCH_TIMEOUT_MS = 20_000
+
+/** The largest file of a log: 256 entries of 65,535 bytes, each with its length. */
+const FILE_BYTES_MAX = 256 * (65_535 + 2)
+
+export function isUrl(place: string): boolean {
+  return /^https?:\/\//.test(place)
+}
+
+/** @throws {CommandError} `CANNOT_RUN` when there is no such folder */
+export async function openLogSource(place: string): Promise<LogSource> {
+  return isUrl(place) ? openUrl(place) : await openFolder(resolve(place))
+}
+
+async function openFolder(folder: string): Promise<LogSource> {
+  const found = await stat(folder).catch(() => undefined)
+  if (found?.isDirectory() !== true) {
+    throw new CommandError('CANNOT_RUN', `could not open the log: no folder ${folder}`, {
+      hint: 'name a data folder, a log folder, or the URL of a published log',
+    })
+  }
+  let watcher: FSWatcher | undefined
+  let notify: () => void = () => undefined
+  return {
+    name: folder,
+    async read(path) {
+      try {
+        return await readFile(join(folder, path))
+      } catch (cause) {
+        if (codeOf(cause) === 'ENOENT') return undefined
+        throw new CommandError(
+          'CANNOT_RUN',
+          `could not read ${join(folder, path)}: ${messageOf(cause)}`,
+          { cause },
+        )
+      }
+    },
+    async changed(signal) {
+      // The checkpoint is replaced by renaming, which a watch on the file itself would lose.
+      watcher ??= watch(folder, () => notify()).on('error', () => undefined)
+      await firstOf(signal, (ready) => (notify = ready))
+    },
+    close: () => watcher?.close(),
+  }
+}
+
+function openUrl(url: string): LogSource {
+  const base = url.endsWith('/') ? url : `${url}/`
+  return {
+    name: url,
+    read: (path) => fetchFile(new URL(path, base)),
+    changed: (signal) => firstOf(signal, () => undefined),
+    close: () => undefined,
+  }
+}
+
+async function fetchFile(url: URL): Promise<Uint8Array | undefined> {
+  try {
+    const response = await fetch(url, {
+      redirect: 'error',
+      signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
+    })
+    if (response.status === 404) return undefined
+    if (!response.ok) throw new Error(`it answered ${response.status}`)
+    return await readLimited(response)
+  } catch (cause) {
+    const why =
+      cause instanceof Error && cause.cause instanceof Error
+        ? cause.cause.message
+        : messageOf(cause)
+    throw new CommandError('CANNOT_RUN', `could not read ${url.href}: ${why}`, { cause })
+  }
+}
+
+/** Attacker-controlled: a server may answer without end. */
+async function readLimited(response: Response): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = []
+  let bytes = 0
+  const body: AsyncIterable<Uint8Array> | undefined = response.body ?? undefined
+  if (body === undefined) return new Uint8Array()
+  for await (const chunk of body) {
+    bytes += chunk.length
+    if (bytes > FILE_BYTES_MAX) throw new Error(`it is over ${FILE_BYTES_MAX} bytes`)
+    pieces.push(chunk)
+  }
+  return Buffer.concat(pieces)
+}
+
+/** Resolves on the first of: `arm`'s callback, an aborted signal, the look interval. */
+async function firstOf(signal: AbortSignal, arm: (ready: () => void) => void): Promise<void> {
+  if (signal.aborted) return
+  await new Promise<void>((done) => {
+    const finish = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', finish)
+      done()
+    }
+    const timer = setTimeout(finish, LOOK_INTERVAL_MS)
+    signal.addEventListener('abort', finish)
+    arm(finish)
+  })
+}

@@ -1,0 +1,110 @@
+/** Opens the gateway as a process's work, and reads its configuration again on SIGHUP and when the file changes. */
+import { watch } from 'node:fs'
+import type { FSWatcher } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import { loadConfig } from '../config.ts'
+import type { LoadedConfig } from '../config.ts'
+import { startGateway } from '../gateway.ts'
+import type { Gateway } from '../gateway.ts'
+import { sha256Hex } from '../platform.ts'
+import { messageOf } from './errors.ts'
+import type { Opened } from './processes.ts'
+import { say, sayError } from './terminal.ts'
+import type { Io } from './terminal.ts'
+
+/** Editors write a file in several steps: it is read when they have been quiet for so long. */
+const QUIET_MS = 100
+
+export async function openGateway(loaded: LoadedConfig, io: Io): Promise<Opened> {
+  const gateway = await startGateway({ loaded })
+  const reloader = openReloader(gateway, loaded, io)
+  const watcher = watchFile(loaded.path, () => reloader.changed())
+  return {
+    listening: listeningOf(gateway, loaded),
+    reload: () => reloader.asked(),
+    async close() {
+      watcher.close()
+      await reloader.close()
+      await gateway.close()
+    },
+  }
+}
+
+interface Reloader {
+  /** The file may have changed. */
+  changed(): void
+  /** Somebody wants it read again, changed or not: keys and certificates may have. */
+  asked(): void
+  close(): Promise<void>
+}
+
+/** One reload at a time, in the order they were wanted. */
+function openReloader(gateway: Gateway, loaded: LoadedConfig, io: Io): Reloader {
+  let seen = loaded.sha256
+  let last: Promise<void> = Promise.resolve()
+  let timer: NodeJS.Timeout | undefined
+  const enqueue = (always: boolean): void => {
+    last = last.then(async () => {
+      const sha256 = await readFile(loaded.path).then(sha256Hex, () => 'unreadable')
+      if (!always && sha256 === seen) return
+      seen = sha256
+      await reload(gateway, { path: loaded.path, sha256 }, io)
+    })
+  }
+  return {
+    changed() {
+      clearTimeout(timer)
+      timer = setTimeout(() => enqueue(false), QUIET_MS)
+    },
+    asked: () => enqueue(true),
+    close() {
+      clearTimeout(timer)
+      return last
+    },
+  }
+}
+
+async function reload(
+  gateway: Gateway,
+  file: { path: string; sha256: string },
+  io: Io,
+): Promise<void> {
+  try {
+    const next = await loadConfig(file.path)
+    await gateway.reload(next)
+    say(io, `countersign: the configuration is in force (sha256 ${next.sha256.slice(0, 12)})`)
+  } catch (error) {
+    // Loud, on record, and without effect: the version in force stays.
+    sayError(io, error)
+    say(io, 'countersign: warning: the configuration before it stays in force')
+    await gateway.refused(file.sha256, error).catch((cause: unknown) => {
+      say(
+        io,
+        `countersign: warning: could not record the refused configuration: ${messageOf(cause)}`,
+      )
+    })
+  }
+}
+
+/** Editors replace a file rather than write into it, so the folder is watched. */
+function watchFile(path: string, onChange: () => void): FSWatcher {
+  const name = basename(path)
+  return watch(dirname(path), (_event, changed) => {
+    if (changed === null || changed === name) onChange()
+  })
+}
+
+function listeningOf(gateway: Gateway, { config }: LoadedConfig): Record<string, string> {
+  const urls: Record<string, string> = {}
+  for (const name of ['inbound', 'egress', 'admin'] as const) {
+    const bound = gateway.addresses[name]
+    if (bound === undefined) continue
+    const host = bound.address.includes(':') ? `[${bound.address}]` : bound.address
+    const listener = config.listen[name]
+    const scheme =
+      listener !== undefined && 'tls' in listener && listener.tls !== undefined ? 'https' : 'http'
+    urls[name] = `${scheme}://${host}:${bound.port}`
+  }
+  return urls
+}

@@ -1,0 +1,88 @@
+/** Opens the signer and the ledger as a process's work, from the configuration. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { formatVkey, parseSkey } from '@countersign/tlog/key'
+import type { LoadedConfig } from '../config.ts'
+import { runLedger, runSigner } from '../ledger.ts'
+import { ed25519PublicKey, sha256, systemClock } from '../platform.ts'
+import { CommandError, messageOf } from './errors.ts'
+import type { Opened } from './processes.ts'
+import { program } from './program.ts'
+import { say } from './terminal.ts'
+import type { Io } from './terminal.ts'
+
+export async function openSigner(loaded: LoadedConfig): Promise<Opened> {
+  const { config } = loaded
+  const stateDir = loaded.resolve(config.signer.state)
+  const running = await runSigner({
+    key: await readSecret(loaded.resolve(config.signer.key)),
+    sequencerVkey: vkeyOf(await readSecret(loaded.resolve(config.sequencer.key))),
+    stateDir,
+    origin: config.origin,
+    socketPath: signerSocket(loaded),
+  })
+  return { listening: {}, close: () => running.close() }
+}
+
+export async function openLedger(loaded: LoadedConfig, io: Io): Promise<Opened> {
+  const { config } = loaded
+  const running = await runLedger({
+    dataDir: loaded.resolve(config.data),
+    origin: config.origin,
+    sequencerKey: await readSecret(loaded.resolve(config.sequencer.key)),
+    signerSocket: signerSocket(loaded),
+    clock: systemClock,
+    program: program(),
+    logAddress: config.listen.log?.address,
+    segmentBytes: config.ledger.segmentBytes,
+    batchBytesMax: config.ledger.batchBytesMax,
+    checkpointIntervalMs: config.ledger.checkpointInterval,
+    onError: sayOnce(io),
+  })
+  const { recovered, logAddress } = running
+  if (recovered.tornBytes > 0) {
+    say(
+      io,
+      `countersign: the ledger cut ${recovered.tornBytes} bytes of a last write that was never acknowledged`,
+    )
+  }
+  return {
+    listening: logAddress === undefined ? {} : { log: urlOf(logAddress) },
+    close: () => running.close(),
+  }
+}
+
+/** Where ledger and signer meet. */
+function signerSocket({ config, resolve }: LoadedConfig): string {
+  return resolve(config.signer.socket ?? join(config.signer.state, 'signer.sock'))
+}
+
+/** Signing is tried again every second: the same trouble is said when it begins, not each time. */
+function sayOnce(io: Io): (error: unknown) => void {
+  let last = ''
+  return (error) => {
+    const message = messageOf(error)
+    if (message !== last) say(io, `countersign: warning: ${message}; it is tried again`)
+    last = message
+  }
+}
+
+function urlOf({ address, port }: { address: string; port: number }): string {
+  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`
+}
+
+async function readSecret(path: string): Promise<string> {
+  try {
+    return (await readFile(path, 'utf8')).trim()
+  } catch (cause) {
+    throw new CommandError('CANNOT_RUN', `could not read the key ${path}: ${messageOf(cause)}`, {
+      cause,
+    })
+  }
+}
+
+/** The public half of a private key, as the signer wants it. */
+function vkeyOf(skey: string): string {
+  const { name, id, type, seed } = parseSkey(skey, sha256, ed25519PublicKey)
+  return formatVkey({ name, id, type, publicKey: ed25519PublicKey(seed) })
+}

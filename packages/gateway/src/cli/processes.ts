@@ -1,0 +1,107 @@
+/**
+ * Signer, ledger and gateway as processes of their own. Each opens what it holds, says that it is ready, waits to be
+ * stopped, and ends in order. Under `up` the orders come over the IPC channel, and a channel that closes is an order too:
+ * nobody is left behind.
+ */
+import { loadConfig } from '../config.ts'
+import type { LoadedConfig } from '../config.ts'
+import { readArguments } from './arguments.ts'
+import { isOrder } from './ipc.ts'
+import type { Ready } from './ipc.ts'
+import { DEFAULT_CONFIG } from './log-place.ts'
+import { DONE, say } from './terminal.ts'
+import type { Command, Io } from './terminal.ts'
+
+/** A process's work, opened. */
+export interface Opened {
+  /** Where it listens, by name, as URLs. */
+  readonly listening: Readonly<Record<string, string>>
+  /** Reads the configuration again. */
+  readonly reload?: () => void
+  close(): Promise<void>
+}
+
+/** When a process that should end does not, it is ended: its parent may be gone and wait for nothing. */
+const CLOSE_TIMEOUT_MS = 25_000
+
+export const signer: Command = processCommand(
+  'signer',
+  async () => (await import('./open-ledger.ts')).openSigner,
+)
+export const ledger: Command = processCommand(
+  'ledger',
+  async () => (await import('./open-ledger.ts')).openLedger,
+)
+export const gateway: Command = processCommand(
+  'gateway',
+  async () => (await import('./open-gateway.ts')).openGateway,
+)
+
+type Open = (loaded: LoadedConfig, io: Io) => Promise<Opened>
+
+function processCommand(name: string, load: () => Promise<Open>): Command {
+  return async (args, io) => {
+    const { values } = readArguments(args, {
+      command: name,
+      options: { config: { type: 'string', short: 'c', default: DEFAULT_CONFIG } },
+    })
+    process.title = `countersign ${name}`
+    // From the first moment: an order to stop that comes while things open must not be lost.
+    const orders = listenForOrders()
+    const open = await load()
+    const opened = await open(await loadConfig(values.config), io)
+    orders.onReload(() => opened.reload?.())
+    announce(name, opened, io)
+    await orders.stop
+    await closeInTime(name, opened, io)
+    return DONE
+  }
+}
+
+interface Orders {
+  readonly stop: Promise<void>
+  onReload(reload: () => void): void
+}
+
+function listenForOrders(): Orders {
+  const { promise: stop, resolve } = Promise.withResolvers<void>()
+  let reload: () => void = () => undefined
+  const supervised = process.send !== undefined
+  // A terminal's Ctrl-C reaches every process of the group: under `up` it alone says in which order to end.
+  process.on('SIGINT', supervised ? () => undefined : resolve)
+  process.on('SIGTERM', resolve)
+  process.on('SIGHUP', () => reload())
+  process.on('disconnect', resolve)
+  process.on('message', (message) => {
+    if (!isOrder(message)) return
+    if (message.kind === 'stop') resolve()
+    else reload()
+  })
+  return {
+    stop,
+    onReload: (listener) => (reload = listener),
+  }
+}
+
+function announce(name: string, { listening }: Opened, io: Io): void {
+  if (process.send !== undefined) {
+    process.send({ kind: 'ready', listening } satisfies Ready)
+    return
+  }
+  const places = Object.entries(listening).map(([what, url]) => `${what} ${url}`)
+  say(io, `countersign: ${name} is ready${places.length === 0 ? '' : `: ${places.join(', ')}`}`)
+}
+
+async function closeInTime(name: string, opened: Opened, io: Io): Promise<void> {
+  const timer = setTimeout(() => {
+    say(
+      io,
+      `countersign: error: could not end the ${name} in ${CLOSE_TIMEOUT_MS / 1000} s: ending it now`,
+    )
+    process.exit(2)
+  }, CLOSE_TIMEOUT_MS)
+  await opened.close()
+  clearTimeout(timer)
+  // The channel would keep this process alive.
+  if (process.connected) process.disconnect()
+}

@@ -1,0 +1,110 @@
+/** How a record reads on one line of a terminal. What comes from outside is escaped: see terminal.ts. */
+import type { Leaf, Lifecycle } from '@countersign/record/leaf'
+import { column, counted, duration, escapeText } from './terminal.ts'
+import type { Paint } from './terminal.ts'
+
+/** What is known of a record besides its leaf. */
+export interface Shown {
+  readonly index: number
+  readonly leaf: Leaf
+  /** The actor's name, when its addendum is at hand. */
+  readonly name?: string | undefined
+}
+
+const INDEX_WIDTH = 7
+const WHO_WIDTH = 18
+const WHAT_WIDTH = 22
+
+/** Index, time, who, what, and what became of it. The last column has no width: on a terminal the line is cut. */
+export function recordLine({ index, leaf, name }: Shown, paint: Paint): string {
+  const who = escapeText(whoOf(leaf, name))
+  const what = escapeText(whatOf(leaf))
+  return [
+    paint.dim(String(index).padStart(INDEX_WIDTH)),
+    clockTime(leaf.time.occurred),
+    column(who, WHO_WIDTH),
+    column(what, WHAT_WIDTH),
+    verdict(leaf, paint),
+  ].join(' ')
+}
+
+/** `alice`, `billing (service)`, `nobody`: the name when it is known, else the pseudonym. */
+export function whoOf(leaf: Leaf, name?: string): string {
+  if (leaf.lifecycle !== undefined)
+    return 'component' in leaf.lifecycle ? leaf.lifecycle.component : 'gateway'
+  const { actor } = leaf
+  if (actor === undefined) return name ?? ''
+  if (actor.type === 'anonymous') return 'nobody'
+  if (actor.type === 'unknown') return 'unknown'
+  return `${actor.type} ${name ?? actor.id}`
+}
+
+function whatOf(leaf: Leaf): string {
+  const { destination, lifecycle } = leaf
+  if (lifecycle !== undefined) return lifecycle.kind
+  if (leaf.class !== 'http.client' || destination?.host === undefined) return leaf.action
+  return `> ${destination.host}:${destination.port ?? ''}`
+}
+
+function verdict(leaf: Leaf, paint: Paint): string {
+  if (leaf.lifecycle !== undefined) return escapeText(lifecycleText(leaf.lifecycle))
+  const parts: string[] = []
+  if (leaf.decision !== undefined) {
+    const { allowed, rule } = leaf.decision
+    parts.push(allowed ? paint.green('allowed') : paint.red('denied '), escapeText(rule))
+  } else if (leaf.outcome !== undefined) {
+    parts.push(outcomeWord(leaf.outcome, paint))
+  }
+  if (leaf.http?.status !== undefined) parts.push(String(leaf.http.status))
+  if (leaf.http?.duration_ns !== undefined) parts.push(duration(leaf.http.duration_ns))
+  if (leaf.reason !== undefined && leaf.decision === undefined) parts.push(escapeText(leaf.reason))
+  return parts.join(' ')
+}
+
+function outcomeWord(outcome: NonNullable<Leaf['outcome']>, paint: Paint): string {
+  switch (outcome) {
+    case 'success':
+      return paint.green('success')
+    case 'denied':
+      return paint.red('denied ')
+    case 'failure':
+    case 'error':
+    case 'unknown':
+      return paint.yellow(outcome.padEnd(7))
+    default:
+      return outcome satisfies never
+  }
+}
+
+function lifecycleText(fact: Lifecycle): string {
+  switch (fact.kind) {
+    case 'boot':
+      return `version ${fact.version}`
+    case 'heartbeat':
+      return counted(fact.open, 'open request')
+    case 'gap':
+      return `${counted(fact.count, 'record')} lost: ${fact.why}`
+    case 'config':
+      return fact.accepted ? `in force ${fact.config.slice(0, 12)}` : `refused: ${fact.error ?? ''}`
+    case 'key':
+      return `${fact.change} ${fact.key}`
+    case 'shutdown':
+      return 'in order'
+    default:
+      return fact satisfies never
+  }
+}
+
+/** The time of day, in the zone of whoever looks. */
+function clockTime(ns: string): string {
+  return dateOf(ns).toLocaleTimeString('en-GB')
+}
+
+/** A moment of the record: `2026-11-22T12:41:03.123456789Z`. */
+export function isoTime(ns: string): string {
+  return `${dateOf(ns).toISOString().slice(0, 19)}.${(BigInt(ns) % 1_000_000_000n).toString().padStart(9, '0')}Z`
+}
+
+function dateOf(ns: string): Date {
+  return new Date(Number(BigInt(ns) / 1_000_000n))
+}

@@ -1,0 +1,177 @@
+import { readArguments } from './arguments.ts'
+import { choosePlaces } from './choose.ts'
+import { locateLog } from './log-place.ts'
+import { readHead, readProven } from './published-log.ts'
+import type { Head } from './published-log.ts'
+import { isoTime, whoOf } from './record-line.ts'
+import { actorName, addendumJson, openRecord } from './record-reader.ts'
+import type { OpenedAddendum, OpenedRecord } from './record-reader.ts'
+import { recordJson } from './tail.ts'
+import { ANSWER_IS_NO, DONE, duration, escapeText, paintFor, print, printJson } from './terminal.ts'
+import type { Command, Io, Paint } from './terminal.ts'
+
+/** `countersign show`. */
+export const show: Command = async (args, io) => {
+  const { values, positionals } = readArguments(args, {
+    command: 'show',
+    options: {
+      config: { type: 'string', short: 'c' },
+      vkey: { type: 'string' },
+      json: { type: 'boolean' },
+    },
+    positionalsMin: 1,
+    positionalsMax: 2,
+    expects: 'the id of a transaction or the index of a record',
+  })
+  const [wanted = '', place] = positionals
+  const log = await locateLog({ place, config: values.config, vkey: values.vkey })
+  const head = await readHead(log)
+  const places = await choosePlaces(log, head, { command: 'show', wanted, io })
+  const records: OpenedRecord[] = []
+  for (const index of places) {
+    // Proven before it is opened: nothing is shown that was not signed.
+    const { entry } = await readProven(log, head, index)
+    records.push(await openRecord(entry, { index, store: log.addenda }))
+  }
+  log.source.close()
+  if (values.json === true) {
+    const proof = {
+      origin: head.origin,
+      size: head.size,
+      root: Buffer.from(head.root).toString('base64'),
+    }
+    printJson(io, { records: records.map(recordJson), proven: proof })
+  } else tell(records, head, io)
+  const altered = records.some(({ addenda }) => addenda.some(({ state }) => state === 'altered'))
+  return altered ? ANSWER_IS_NO : DONE
+}
+
+function tell(records: readonly OpenedRecord[], head: Head, io: Io): void {
+  const paint = paintFor(io.stdout)
+  const name = records.map(actorName).find((one) => one !== undefined)
+  const [first] = records
+  if (first === undefined) return
+  print(io, paint.bold(`transaction ${first.leaf.id}`))
+  for (const record of records) tellRecord(record, name, { io, paint })
+  print(io, '')
+  const indexes = records.map(({ index }) => index).join(' and ')
+  const verb = records.length === 1 ? 'is' : 'are'
+  print(
+    io,
+    `${paint.green('proven')}: ${records.length === 1 ? 'record' : 'records'} ${indexes} ${verb} in the tree of ${head.size} records`,
+  )
+  print(io, `  root    ${Buffer.from(head.root).toString('base64')}`)
+  print(io, `  signed  by ${escapeText(head.origin)}`)
+  if (first.leaf.phase === 'intent' && records.length === 1) {
+    print(
+      io,
+      `${paint.yellow('no outcome yet')}: the request is under way, or its outcome is in a later checkpoint`,
+    )
+  }
+}
+
+function tellRecord(
+  record: OpenedRecord,
+  name: string | undefined,
+  { io, paint }: { io: Io; paint: Paint },
+): void {
+  const { index, leaf } = record
+  print(io, '')
+  print(io, paint.bold(`${leaf.phase === 'single' ? 'record' : leaf.phase} ${index}`))
+  for (const [label, text] of factsOf(record, name))
+    print(io, `  ${label.padEnd(9)} ${escapeText(text)}`)
+  for (const addendum of record.addenda) tellAddendum(addendum, { io, paint })
+}
+
+/** The facts people ask for first; `--json` has all of them. */
+function factsOf(
+  { leaf }: OpenedRecord,
+  name: string | undefined,
+): [label: string, text: string][] {
+  const { actor, decision, destination, http, egress, outcome, lifecycle } = leaf
+  const facts: [string, string | undefined][] = [
+    ['time', isoTime(leaf.time.observed ?? leaf.time.occurred)],
+    ['class', `${leaf.class}, ${leaf.action}`],
+    ['who', actor === undefined ? undefined : whoOf(leaf, name)],
+    ['by', actor?.credential === undefined ? undefined : credentialText(actor.credential)],
+    ['roles', actor?.roles?.join(', ')],
+    ['service', leaf.service?.name],
+    [
+      'to',
+      destination?.host === undefined ? undefined : `${destination.host}:${destination.port ?? ''}`,
+    ],
+    ['route', http?.route === undefined ? undefined : `${http.method ?? ''} ${http.route}`],
+    [
+      'decision',
+      decision === undefined
+        ? undefined
+        : `${decision.allowed ? 'allowed' : 'denied'} (${decision.reason}, ${decision.mode})`,
+    ],
+    ['rule', decision?.rule],
+    [
+      'outcome',
+      outcome === undefined ? undefined : [outcome, leaf.reason].filter(Boolean).join(', '),
+    ],
+    ['status', http?.status?.toString()],
+    ['took', http?.duration_ns === undefined ? undefined : duration(http.duration_ns)],
+    [
+      'bytes',
+      http?.request_bytes === undefined
+        ? undefined
+        : `${http.request_bytes} in, ${http.response_bytes ?? 0} out`,
+    ],
+    ['pinned', egress?.pinned],
+    ['sni', egress?.sni],
+    ['trace', leaf.trace?.id],
+    ['lifecycle', lifecycle === undefined ? undefined : JSON.stringify(lifecycle)],
+  ]
+  return facts.filter((fact): fact is [string, string] => fact[1] !== undefined && fact[1] !== '')
+}
+
+function credentialText({
+  kind,
+  issuer,
+  defects,
+}: {
+  kind: string
+  issuer?: string
+  defects: readonly string[]
+}): string {
+  const from = issuer === undefined ? '' : ` of ${issuer}`
+  return `${kind}${from}${defects.length === 0 ? '' : `: ${defects.join(', ')}`}`
+}
+
+function tellAddendum(addendum: OpenedAddendum, { io, paint }: { io: Io; paint: Paint }): void {
+  const digest = `sha256 ${addendum.digest.slice(0, 16)}…`
+  if (addendum.state === 'altered') {
+    print(
+      io,
+      `  ${paint.red(`addendum '${addendum.name}' was altered`)}: it is not what the record names (${digest})`,
+    )
+    return
+  }
+  if (addendum.content === undefined) {
+    print(
+      io,
+      `  ${paint.dim(`addendum '${addendum.name}' is not at hand (${addendum.bytes} bytes, ${digest})`)}`,
+    )
+    return
+  }
+  print(
+    io,
+    `  addendum '${escapeText(addendum.name)}' ${paint.dim(`(${addendum.bytes} bytes, ${digest})`)}`,
+  )
+  const json = addendumJson(addendum)
+  const text =
+    json === undefined
+      ? Buffer.from(addendum.content).toString('utf8')
+      : JSON.stringify(withoutSalt(json), undefined, 2)
+  for (const line of text.split('\n')) print(io, `    ${escapeText(line)}`)
+}
+
+/** The salt keeps an erased addendum from being guessed by its digest; it says nothing to a reader. */
+function withoutSalt(json: unknown): unknown {
+  if (typeof json !== 'object' || json === null || !('salt' in json)) return json
+  const { salt: _, ...rest } = json
+  return rest
+}

@@ -1,0 +1,97 @@
+import { DONE, fit, paintFor, print, printJson, say } from './terminal.ts'
+import type { Command, Io } from './terminal.ts'
+import { readArguments, wholeNumber } from './arguments.ts'
+import { follow } from './follow.ts'
+import type { Followed } from './follow.ts'
+import { locateLog } from './log-place.ts'
+import type { LocatedLog } from './log-place.ts'
+import { recordLine } from './record-line.ts'
+import { actorName, openRecord } from './record-reader.ts'
+import type { OpenedRecord } from './record-reader.ts'
+import { onStopSignal } from './signals.ts'
+
+const LAST_RECORDS = 10
+
+/** Transactions whose actor is remembered between intent and outcome. */
+const NAMES_MAX = 10_000
+
+/** `countersign tail`. */
+export const tail: Command = async (args, io) => {
+  const { values, positionals } = readArguments(args, {
+    command: 'tail',
+    options: {
+      config: { type: 'string', short: 'c' },
+      vkey: { type: 'string' },
+      from: { type: 'string' },
+      once: { type: 'boolean' },
+      json: { type: 'boolean' },
+    },
+    positionalsMax: 1,
+  })
+  const from =
+    values.from === undefined
+      ? -LAST_RECORDS
+      : wholeNumber(values.from, { command: 'tail', name: '--from' })
+  const log = await locateLog({ place: positionals[0], config: values.config, vkey: values.vkey })
+  const stop = new AbortController()
+  const forget = onStopSignal(() => stop.abort())
+  try {
+    const show = values.json === true ? jsonShower(io) : lineShower(io)
+    if (values.once !== true) say(io, `countersign: following ${log.source.name} (Ctrl-C ends)`)
+    for await (const followed of follow(log, {
+      from,
+      live: values.once !== true,
+      signal: stop.signal,
+    })) {
+      await showAll(followed, log, show)
+      if (stop.signal.aborted) break
+    }
+    return DONE
+  } finally {
+    forget()
+    log.source.close()
+  }
+}
+
+type Show = (record: OpenedRecord) => void
+
+async function showAll({ from, entries }: Followed, log: LocatedLog, show: Show): Promise<void> {
+  for (const [at, entry] of entries.entries()) {
+    show(await openRecord(entry, { index: from + at, store: log.addenda }))
+  }
+}
+
+function jsonShower(io: Io): Show {
+  return (record) => printJson(io, recordJson(record))
+}
+
+/** What `--json` prints of a record. Content that is no JSON is left out: `show` prints it. */
+export function recordJson({ index, leaf, addenda }: OpenedRecord): Record<string, unknown> {
+  const contents = addenda.map((addendum) => [addendum.name, jsonOf(addendum.content)] as const)
+  const known = contents.filter(([, content]) => content !== undefined)
+  return { index, leaf, ...(known.length === 0 ? {} : { addenda: Object.fromEntries(known) }) }
+}
+
+function jsonOf(content: Uint8Array | undefined): unknown {
+  if (content === undefined) return undefined
+  try {
+    return JSON.parse(Buffer.from(content).toString('utf8')) as unknown
+  } catch {
+    // A body: not for a line of JSON.
+    return undefined
+  }
+}
+
+function lineShower(io: Io): Show {
+  const paint = paintFor(io.stdout)
+  const names = new Map<string, string>()
+  return (record) => {
+    const { index, leaf } = record
+    const name = actorName(record) ?? names.get(leaf.id)
+    if (leaf.phase === 'intent' && name !== undefined) names.set(leaf.id, name)
+    else names.delete(leaf.id)
+    // An outcome may never come: the oldest are forgotten.
+    for (const oldest of names.keys()) if (names.size > NAMES_MAX) names.delete(oldest)
+    print(io, fit(recordLine({ index, leaf, name }, paint), io.stdout))
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * How the command line speaks. Three rules:
+ * 1. stdout is data, stderr is talk: what a script wants to keep is never mixed with what a person wants to read.
+ * 2. There are three voices on stderr: plain talk, one `error`, and after it at most one `hint`. No capital, no full stop.
+ * 3. Nothing from a record reaches a terminal raw: control characters are escaped, since an attacker chose some of them.
+ */
+import { codeOf, CommandError, hintOf, messageOf } from './errors.ts'
+
+/** Something one can print to; `process.stdout` is one. */
+export interface Output {
+  write(text: string): unknown
+  readonly isTTY?: boolean | undefined
+  readonly columns?: number | undefined
+  hasColors?(): boolean
+}
+
+/** Where a command prints. Passed in, so that a test can read along. */
+export interface Io {
+  readonly stdout: Output
+  readonly stderr: Output
+}
+
+/** What carries one command out. Resolves to the exit code: 0 done, 1 the answer is no. Errors exit 2. */
+export type Command = (args: readonly string[], io: Io) => Promise<number>
+
+export const DONE = 0
+export const ANSWER_IS_NO = 1
+export const COULD_NOT = 2
+
+/** Data, for stdout: one line. */
+export function print(io: Io, line: string): void {
+  io.stdout.write(`${line}\n`)
+}
+
+/** Data, for stdout: one line of JSON. */
+export function printJson(io: Io, value: unknown): void {
+  print(io, JSON.stringify(value))
+}
+
+/** Talk, for stderr: one line. */
+export function say(io: Io, line: string): void {
+  io.stderr.write(`${line}\n`)
+}
+
+/** Says what could not be done, and at most one thing to try. Returns the exit code. */
+export function sayError(io: Io, error: unknown): number {
+  say(io, `countersign: error: ${escapeText(messageOf(error))}`)
+  const hint = hintOf(error) ?? hints[codeOf(error) ?? '']
+  if (hint !== undefined) say(io, `countersign: hint: ${hint}`)
+  // A programmer's error is ours to find: show where it came from.
+  if (error instanceof TypeError || error instanceof RangeError) say(io, String(error.stack))
+  return error instanceof CommandError && error.code === 'LOG_BROKEN' ? ANSWER_IS_NO : COULD_NOT
+}
+
+/** Errors of other rooms bring a code; where one thing nearly always helps, it is said here. */
+const hints: Readonly<Record<string, string>> = {
+  CONFIG_UNREADABLE: "make one with 'countersign init', or name yours with --config FILE",
+  EADDRINUSE: 'another process listens there: stop it, or change the address under listen',
+}
+
+/** Text from outside, made safe for a terminal: control, format and unpaired characters become `\u{..}`. */
+export function escapeText(text: string): string {
+  // Attacker-controlled: paths, names and headers. Escape sequences, overlong lines by newlines, right-to-left tricks.
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) => {
+    if (character === '\t') return ' '
+    return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
+  })
+}
+
+/** Colours, or nothing at all where the output is no terminal (or says NO_COLOR). */
+export interface Paint {
+  bold(text: string): string
+  dim(text: string): string
+  green(text: string): string
+  red(text: string): string
+  yellow(text: string): string
+}
+
+export function paintFor(output: Output): Paint {
+  const on = output.isTTY === true && (output.hasColors?.() ?? false)
+  const paint =
+    (open: number, close: number) =>
+    (text: string): string =>
+      on ? `\u001b[${open}m${text}\u001b[${close}m` : text
+  return {
+    bold: paint(1, 22),
+    dim: paint(2, 22),
+    green: paint(32, 39),
+    red: paint(31, 39),
+    yellow: paint(33, 39),
+  }
+}
+
+/** Cut or padded to exactly `width` columns. Cut text ends in `…`. */
+export function column(text: string, width: number): string {
+  const characters = Array.from(text)
+  if (characters.length <= width) return text + ' '.repeat(width - characters.length)
+  return `${characters.slice(0, width - 1).join('')}…`
+}
+
+/** At most the terminal's width; whole in a pipe. Colours take no room. */
+export function fit(text: string, output: Output): string {
+  if (output.isTTY !== true) return text
+  const width = output.columns ?? 80
+  const pieces = text.match(/\u001b\[\d+m|./gsu) ?? []
+  const isColour = (piece: string): boolean => piece.length > 2
+  if (pieces.filter((piece) => !isColour(piece)).length <= width) return text
+  let room = width - 1
+  const kept = pieces.filter((piece) => isColour(piece) || room-- > 0)
+  return `${kept.join('')}…`
+}
+
+/** Nanoseconds as people read durations: 812 µs, 3.1 ms, 2.4 s. */
+export function duration(ns: number): string {
+  if (ns < 1e6) return `${Math.round(ns / 1e3)} µs`
+  if (ns < 1e9) return `${(ns / 1e6).toFixed(1)} ms`
+  return `${(ns / 1e9).toFixed(1)} s`
+}
+
+/** `1 record`, `2 records`. */
+export function counted(count: number, noun: string): string {
+  return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`
+}

@@ -1,0 +1,119 @@
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { loadConfig } from '../config.ts'
+import type { LoadedConfig } from '../config.ts'
+import { readArguments } from './arguments.ts'
+import type { CommandError } from './errors.ts'
+import { DEFAULT_CONFIG } from './log-place.ts'
+import { onStopSignal } from './signals.ts'
+import { openSupervisor } from './supervisor.ts'
+import type { Happening, Supervisor } from './supervisor.ts'
+import { DONE, print, say, sayError } from './terminal.ts'
+import type { Command, Io } from './terminal.ts'
+
+/** In the order of starting: each needs the one before. */
+const processes = ['signer', 'ledger', 'gateway'] as const
+
+/** `countersign up`. */
+export const up: Command = async (args, io) => {
+  const { values } = readArguments(args, {
+    command: 'up',
+    options: {
+      config: { type: 'string', short: 'c', default: DEFAULT_CONFIG },
+      json: { type: 'boolean' },
+    },
+  })
+  // A mistake in the file is found here, once, and not by three processes.
+  const loaded = await loadConfig(resolve(values.config))
+  const json = values.json === true
+  const { promise: ended, resolve: end } = Promise.withResolvers<number>()
+  const supervisor = openSupervisor({
+    names: processes,
+    start: (name) => startProcess(name, loaded.path),
+    onHappening: (happening) => (json ? print(io, JSON.stringify(happening)) : tell(happening, io)),
+    onGiveUp: (error: CommandError) => end(sayError(io, error)),
+  })
+  const forget = onStopSignal(() => end(DONE))
+  const reload = (): void => supervisor.send('gateway', { kind: 'reload' })
+  process.on('SIGHUP', reload)
+  try {
+    const started = await Promise.race([
+      supervisor.start().then(() => true),
+      ended.then(() => false),
+    ])
+    if (started) announce(loaded, supervisor, { io, json })
+    const code = await ended
+    if (code === DONE && !json)
+      say(io, 'countersign: stopping: the gateway, then the ledger, then the signer')
+    await supervisor.stop()
+    if (code === DONE && !json) say(io, 'countersign: stopped')
+    return code
+  } finally {
+    forget()
+    process.off('SIGHUP', reload)
+  }
+}
+
+/** Each process is this same program with another command, so that it also runs alone. */
+function startProcess(name: string, config: string): ChildProcess {
+  const program = fileURLToPath(new URL('../../bin/countersign.js', import.meta.url))
+  // stdout and stderr are shared: the gateway's log lines are the output of `up`.
+  return fork(program, [name, '--config', config], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+}
+
+function announce(
+  { config, path, resolve: inFolder }: LoadedConfig,
+  supervisor: Supervisor,
+  { io, json }: { io: Io; json: boolean },
+): void {
+  const { listening } = supervisor
+  const data = inFolder(config.data)
+  if (json) {
+    print(
+      io,
+      JSON.stringify({
+        kind: 'up',
+        origin: config.origin,
+        config: path,
+        data,
+        listening,
+        pids: supervisor.pids(),
+      }),
+    )
+    return
+  }
+  const what: Readonly<Record<string, string>> = {
+    inbound: 'requests in',
+    egress: 'calls out (HTTP_PROXY)',
+    admin: 'health and metrics',
+    log: 'the log, read-only',
+  }
+  say(io, `countersign: ${config.origin} is up`)
+  for (const [name, url] of Object.entries(listening))
+    say(io, `  ${name.padEnd(8)} ${url.padEnd(28)} ${what[name] ?? ''}`.trimEnd())
+  say(io, `  ${'data'.padEnd(8)} ${data}`)
+  say(io, 'countersign: Ctrl-C stops it')
+}
+
+function tell(happening: Happening, io: Io): void {
+  switch (happening.kind) {
+    case 'ready':
+      if (happening.restarts > 0) say(io, `countersign: the ${happening.name} is back`)
+      return
+    case 'died':
+      say(
+        io,
+        `countersign: warning: the ${happening.name} ended (${happening.how}): starting it again in ${happening.againInMs} ms`,
+      )
+      return
+    case 'killed':
+      say(
+        io,
+        `countersign: warning: the ${happening.name} did not end within ${happening.afterMs / 1000} s: killed`,
+      )
+  }
+}
