@@ -27,6 +27,10 @@ const first: readonly Step[] = [
   { name: 'dead code', command: ['knip', '--no-progress'] },
 ]
 
+/** The command line from what was built, with no source in reach: imports that only a checkout resolves fail here. */
+const runBuilt =
+  "const { main } = await import('./packages/gateway/dist/cli.js'); process.exitCode = await main(['version'], process)"
+
 /** Runs one command; a step that succeeds is one line, one that fails brings the tool's own words. */
 async function passes({ name, command, folder = root }: Step): Promise<boolean> {
   const startedMs = performance.now()
@@ -82,6 +86,8 @@ async function main(): Promise<boolean> {
   const names = await copySources()
   const build: Step = { name: 'build', command: ['tsc', '-b', 'tsconfig.build.json'], folder: copy }
   if (await passes(build)) {
+    const built = ['node', '--input-type=module', '-e', runBuilt] as const
+    good = (await passes({ name: 'the built command runs', command: built, folder: copy })) && good
     for (const name of names) {
       const command = ['publint', '--strict', join('packages', name)] as const
       good = (await passes({ name: `publint ${name}`, command, folder: copy })) && good
