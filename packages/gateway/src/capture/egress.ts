@@ -7,33 +7,25 @@ import assert from 'node:assert/strict'
 import { setMaxListeners } from 'node:events'
 import type { Captured } from '@countersign/record/vocabulary'
 import type { Clock } from '../platform.ts'
-import { type ParsedHead, parseHead } from './canonical-request.ts'
-import { type DefectName, defectAnswer } from './defects.ts'
-import { respond, respondToConnect } from './egress/answer.ts'
+import type { ParsedHead } from './canonical-request.ts'
 import { connectExchange } from './egress/connect-exchange.ts'
 import { httpExchange } from './egress/http-exchange.ts'
 import { type EgressLimits, fullLimits } from './egress/limits.ts'
-import {
-  type Arrival,
-  EgressSockets,
-  type Unreadable,
-  secureOptions,
-  tlsInvalid,
-} from './egress/listener.ts'
+import { type Arrival, EgressSockets } from './egress/listener.ts'
+import { type Report, judgeHead, refuseMalformed, refuseUnreadable } from './egress/malformed.ts'
 import { openPools } from './egress/pools.ts'
 import type { DecideAddresses, DecideTunnel, EgressRoom } from './egress/room.ts'
 import { CaptureError } from './errors.ts'
-import type { Exchange, Journey, Malformed, RecordMalformed } from './exchange.ts'
+import type { Exchange, Journey, RecordMalformed } from './exchange.ts'
 import {
   type Listening,
   type ListenerOptions,
   type ListenerTls,
   splitAddress,
 } from './listening.ts'
-import { redactShapes } from './redact.ts'
-import { malformedAnswer } from './refusal.ts'
 import { type Resolver, openResolution, systemResolver } from './resolve.ts'
-import { isRequestId, openTracer } from './trace-context.ts'
+import { renewTls } from './server.ts'
+import { type Tracer, isRequestId, openTracer } from './trace-context.ts'
 
 export type { EgressLimits } from './egress/limits.ts'
 export type { DecideAddresses, DecideTunnel, TunnelFinding, TunnelSight } from './egress/room.ts'
@@ -83,11 +75,14 @@ export async function listenEgress(options: EgressOptions): Promise<EgressListen
   // Every exchange under way listens to it; their number has limits of its own.
   setMaxListeners(0, stopping.signal)
   const pools = openPools(() => limits)
+  const report = reporter(options)
+  const front: Front = { options, limits: () => limits, trace: openTracer(), report }
   const sockets: EgressSockets = new EgressSockets(limits, listener.tls, {
     arrived: (arrival) => arrived(arrival, room, front),
-    unreadable: (unreadable) => unreadableArrived(unreadable, front),
+    unreadable: (unreadable) =>
+      refuseUnreadable(unreadable, { report, lingerMs: limits.headerTimeout }),
   })
-  const front: Front = { options, limits: () => limits, trace: openTracer() }
+
   const room: EgressRoom = {
     clock,
     gatewayName: options.gatewayName,
@@ -109,7 +104,7 @@ export async function listenEgress(options: EgressOptions): Promise<EgressListen
     address,
     port,
     update(change) {
-      if (change.tls !== undefined) renew(sockets, change.tls)
+      if (change.tls !== undefined) renewTls(sockets.server, change.tls)
       if (change.limits === undefined) return
       limits = fullLimits(change.limits)
       sockets.apply(limits)
@@ -131,14 +126,17 @@ export async function listenEgress(options: EgressOptions): Promise<EgressListen
 interface Front {
   readonly options: EgressOptions
   readonly limits: () => Required<EgressLimits>
-  readonly trace: ReturnType<typeof openTracer>
+  readonly trace: Tracer
+  readonly report: Report
 }
 
 async function arrived(arrival: Arrival, room: EgressRoom, front: Front): Promise<void> {
   const { req, connection } = arrival
-  // Gone before its turn: node:http read it, nobody else did.
-  const parsed = judge(req, front)
-  if ('defect' in parsed) return refuseMalformed(arrival, parsed, front)
+  const { bodyBytesMax, headerTimeout } = front.limits()
+  const parsed = judgeHead(req, bodyBytesMax)
+  if ('defect' in parsed) {
+    return refuseMalformed(arrival, parsed, { report: front.report, lingerMs: headerTimeout })
+  }
   const captured = capture(arrival, parsed, front)
   const exchange: Exchange =
     arrival.kind === 'connect'
@@ -150,39 +148,6 @@ async function arrived(arrival: Arrival, room: EgressRoom, front: Front): Promis
     // A journey that fails has said so itself. What it did not answer must not look like an answer.
     connection.cut()
   }
-}
-
-type EgressDefect = Pick<Malformed, 'defect' | 'explanation' | 'status'>
-
-const notAProxyRequest: EgressDefect = {
-  defect: 'not_a_proxy_request',
-  status: 400,
-  explanation: 'this is a forward proxy; send the target as http://host/path, or use CONNECT',
-}
-const httpsNeedsConnect: EgressDefect = {
-  defect: 'https_needs_connect',
-  status: 400,
-  explanation:
-    'https is not spoken for a client; open a tunnel with CONNECT and speak TLS inside it',
-}
-const pipelinedConnect: EgressDefect = {
-  defect: 'pipelined_connect',
-  status: 400,
-  explanation: 'CONNECT came before the requests ahead of it were answered; wait for their answers',
-}
-
-/** One canonical request, or what is wrong. Attacker-controlled. */
-function judge(req: Arrival['req'], front: Front): ParsedHead | EgressDefect {
-  const url = req.url ?? ''
-  if (req.method !== 'CONNECT' && (url.startsWith('/') || url === '*')) return notAProxyRequest
-  const { bodyBytesMax } = front.limits()
-  const parsed = parseHead(req, { listener: 'proxy', scheme: 'http', bodyBytesMax })
-  if (typeof parsed === 'string') return named(parsed)
-  return req.method !== 'CONNECT' && parsed.request.scheme === 'https' ? httpsNeedsConnect : parsed
-}
-
-function named(defect: DefectName): EgressDefect {
-  return { defect, ...defectAnswer(defect) }
 }
 
 function capture(
@@ -208,79 +173,15 @@ function capture(
   }
 }
 
-async function refuseMalformed(
-  arrival: Arrival,
-  defect: EgressDefect,
-  front: Front,
-): Promise<void> {
-  const { req, connection } = arrival
-  const requestLine = `${req.method} ${req.url} HTTP/${req.httpVersion}`
-  await record({ ...defect, requestLine }, connection, front)
-  const { headerTimeout } = front.limits()
-  const answer = malformedAnswer(defect.status, defect.defect, defect.explanation)
-  if (arrival.kind === 'connect') {
-    respondToConnect(connection.socket, answer, headerTimeout)
-    return
-  }
-  // How its body is framed may be the very thing that is wrong: nothing behind it can be read.
-  respond(
-    arrival.res,
-    { ...answer, headers: [...answer.headers, 'connection', 'close'] },
-    headerTimeout,
-  )
-}
-
-/** What node:http could not read is answered on the bare socket. */
-async function unreadableArrived(
-  { connection, defect, requestLine }: Unreadable,
-  front: Front,
-): Promise<void> {
-  const malformed = defect === 'pipelined_connect' ? pipelinedConnect : named(defect)
-  const line =
-    requestLine !== undefined && /^[A-Z-]{1,32} \S+ HTTP\/\d/.test(requestLine)
-      ? requestLine
-      : undefined
-  await record(
-    { ...malformed, ...(line === undefined ? {} : { requestLine: line }) },
-    connection,
-    front,
-  )
-  const { status, explanation } = malformed
-  // Another answer may be half-way out on this connection; only a connection without one can carry ours.
-  const answer = malformedAnswer(status, malformed.defect, explanation)
-  if (defect === 'pipelined_connect' || defect === 'pipeline_too_deep') connection.cut()
-  else respondToConnect(connection.socket, answer, front.limits().headerTimeout)
-}
-
-const requestLineCharsMax = 1024
-
-async function record(
-  malformed: EgressDefect & { readonly requestLine?: string },
-  { peer }: Arrival['connection'],
-  { options }: Front,
-): Promise<void> {
-  const { requestLine, defect, explanation, status } = malformed
-  try {
-    await options.recordMalformed({
-      id: options.ids(),
-      direction: 'egress',
-      occurredNs: options.clock.nowNs(),
-      peer,
-      defect,
-      explanation,
-      status,
-      // A target may hold a password (`http://user:password@host/`), and is kept all the same: without it.
-      ...(requestLine === undefined
-        ? {}
-        : {
-            requestLine: redactShapes(requestLine.replace(/\/\/[^/@\s]*@/, '//[redacted]@')).slice(
-              0,
-              requestLineCharsMax,
-            ),
-          }),
-    })
-  } catch {
-    // The ledger is down, which the journey has counted as a loss. Nothing was forwarded; the answer is the same.
+/** Puts a malformed request on record. */
+function reporter({ ids, clock, recordMalformed }: EgressOptions): Report {
+  return async (malformed, { peer }) => {
+    const occurredNs = clock.nowNs()
+    try {
+      await recordMalformed({ ...malformed, id: ids(), direction: 'egress', occurredNs, peer })
+    } catch {
+      // The ledger is down, which the journey has counted as a loss. Nothing was forwarded; the answer is the same.
+    }
   }
 }
 
@@ -305,13 +206,4 @@ async function listen(
   // Only a server on a named pipe, or one that does not listen, has no address.
   assert(typeof bound === 'object' && bound !== null)
   return { address: bound.address, port: bound.port }
-}
-
-function renew({ server }: EgressSockets, tls: ListenerTls): void {
-  if (!('setSecureContext' in server) || typeof server.setSecureContext !== 'function') return
-  try {
-    server.setSecureContext(secureOptions(tls))
-  } catch (cause) {
-    throw tlsInvalid(cause)
-  }
 }

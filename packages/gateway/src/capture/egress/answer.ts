@@ -22,18 +22,14 @@ export function proxyRefusal(
   return { ...answer, status: 407, headers }
 }
 
-/** Sends a whole answer; what is left of the request's body is read and dropped, but not for ever. */
-export function respond(res: ServerResponse, answer: OwnAnswer, lingerMs: number): void {
+/** Sends a whole answer. */
+export function respond(res: ServerResponse, answer: OwnAnswer): void {
   if (res.destroyed) return
-  const { req } = res
-  res.once('finish', () => {
-    if (req.complete) return
-    const timer = setTimeout(() => req.socket.destroy(), lingerMs)
-    req.once('close', () => clearTimeout(timer)).resume()
-  })
+  // What is left of the request would be read as the next one.
+  if (!res.req.complete) res.shouldKeepAlive = false
   res.sendDate = true
   res.writeHead(answer.status, answer.headers)
-  res.end(answer.body)
+  res.end(res.req.method === 'HEAD' ? undefined : answer.body)
 }
 
 /** The head of an answer to CONNECT. `headers` is flat. */

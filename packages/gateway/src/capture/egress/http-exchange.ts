@@ -42,7 +42,6 @@ interface Forwarding extends HttpContext {
 export function httpExchange(context: HttpContext, room: EgressRoom): Exchange {
   const { captured, res } = context
   const beganNs = room.clock.monotonicNs()
-  const lingerMs = room.limits().bodyIdleTimeout
   return {
     captured,
     forward: (decision, { record, hold }) =>
@@ -51,11 +50,11 @@ export function httpExchange(context: HttpContext, room: EgressRoom): Exchange {
       const answer = proxyRefusal(decision, record, room.gatewayName)
       const observed = nothing(room, beganNs, { outcome: 'denied', status: answer.status })
       return held(observed, true, {
-        send: () => respond(res, answer, lingerMs),
+        send: () => respond(res, answer),
         abort: () => cut(res),
       })
     },
-    unavailable: (reason) => respond(res, unavailableAnswer(reason), lingerMs),
+    unavailable: (reason) => respond(res, unavailableAnswer(reason)),
   }
 }
 
@@ -174,12 +173,7 @@ function concluded(
   return held(observed, hold, {
     send() {
       if (failure === undefined) result.finish()
-      else if (replaced)
-        respond(
-          res,
-          failureAnswer(statusOf(failure), failure, record),
-          room.limits().bodyIdleTimeout,
-        )
+      else if (replaced) respond(res, failureAnswer(statusOf(failure), failure, record))
       else cut(res)
     },
     abort: () => cut(res),
@@ -205,8 +199,7 @@ function outcomeOf(
   failure: ForwardFailure | undefined,
   status: number | undefined,
 ): Pick<Observed, 'outcome' | 'reason'> {
-  if (failure !== undefined)
-    return { outcome: isClients(failure) ? 'failure' : 'error', reason: failure }
+  if (failure !== undefined) return { outcome: 'error', reason: failure }
   return { outcome: status !== undefined && status < 400 ? 'success' : 'failure' }
 }
 
@@ -227,7 +220,7 @@ function instead(
 ): Held {
   const { room, beganNs, res, hold } = forwarding
   return held(nothing(room, beganNs, { ...seen, status: answer.status }), hold, {
-    send: () => respond(res, answer, room.limits().bodyIdleTimeout),
+    send: () => respond(res, answer),
     abort: () => cut(res),
   })
 }

@@ -6,7 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import type { Dispatcher, Pool } from 'undici'
+import { type Dispatcher, type Pool, errors } from 'undici'
 import { type FailureReason, upstreamFailure } from '../failure.ts'
 import { responseHead } from '../response-head.ts'
 
@@ -126,7 +126,10 @@ class Forward implements Dispatcher.DispatchHandler {
     status: number,
     from: Record<string, string | string[] | undefined>,
   ): void {
-    if (this.#isOver || status < 200) return
+    if (this.#isOver) return
+    // 101 to a request that asked for no upgrade: what follows is not HTTP.
+    if (status === 101) controller.abort(new Stopped('upstream_protocol'))
+    if (status < 200) return
     this.#firstByteAtNs = this.#options.nowNs()
     const { res, method, ownHeaders } = this.#options
     const head = responseHead(status, from)
@@ -139,6 +142,8 @@ class Forward implements Dispatcher.DispatchHandler {
     const bodiless = method === 'HEAD' || status === 204 || status === 304
     this.#length = bodiless ? 0 : head.bytes
     res.sendDate = false
+    // What is left of the request would be read as the next one.
+    if (!this.#requestComplete) res.shouldKeepAlive = false
     if (this.#length === 0) return
     res.writeHead(status, [...head.headers, ...ownHeaders])
     res.flushHeaders()
@@ -213,6 +218,7 @@ class Forward implements Dispatcher.DispatchHandler {
     const { req } = this.#options
     if (this.#options.isBroken(req.socket)) return 'body_framing'
     if (req.errored !== null && req.errored !== undefined) return 'client_gone'
+    if (cause instanceof errors.HTTPParserError) return 'upstream_protocol'
     return upstreamFailure(cause, this.#controller !== undefined)
   }
 

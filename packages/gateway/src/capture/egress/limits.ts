@@ -1,20 +1,7 @@
-/** Every limit of the egress listener, with its unit. The first group comes from `limits` in countersign.yaml. */
-export interface EgressLimits {
-  readonly headerBytesMax: number
-  /** Milliseconds; so are all the time-outs below. */
-  readonly headerTimeout: number
-  readonly bodyBytesMax: number
-  /** A body that moves in neither direction for so long is broken off. */
-  readonly bodyIdleTimeout: number
-  /** How long a server may take to begin its answer. */
-  readonly upstreamTimeout: number
-  readonly connectTimeout: number
-  readonly tunnelIdleTimeout: number
-  readonly connectionsMax: number
-  readonly connectionsPerAddressMax: number
-  /** Connections per pool: one service, one name, one port, one pinned address. */
-  readonly upstreamConnectionsMax: number
-  readonly bodyRecordBytesMax: number
+import type { Config } from '../../config/schema.ts'
+
+/** Every limit of the egress listener: those of countersign.yaml, and those it has no key for. Time-outs are milliseconds. */
+export interface EgressLimits extends Readonly<Config['limits']> {
   /** Tunnels open at once, those that are still dialling included. */
   readonly tunnelsMax?: number
   readonly clientHelloBytesMax?: number

@@ -2,21 +2,14 @@
  * The sockets of the forward proxy: takes connections, keeps them within their limits, and hands over what
  * arrives on each, one request at a time. Holds every open connection; what is lost with the process is those.
  */
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  type ServerOptions,
-} from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Connection, pipelinedMax } from '../connection.ts'
 import type { DefectName } from '../defects.ts'
-import { CaptureError } from '../errors.ts'
 import type { ListenerTls } from '../listening.ts'
 import { type ClientError, requestLineOf, syntaxDefect } from '../parse-error.ts'
+import { openServer } from '../server.ts'
 import type { FullEgressLimits } from './limits.ts'
 
 /** A request that node:http could read. */
@@ -54,9 +47,6 @@ interface Line {
   last: Promise<void>
 }
 
-// How often node:http looks for connections whose head takes too long.
-const headerCheckMsMax = 1_000
-
 /** See the head of this file. */
 export class EgressSockets {
   readonly server: Server
@@ -71,17 +61,7 @@ export class EgressSockets {
   constructor(limits: FullEgressLimits, tls: ListenerTls | undefined, reception: Reception) {
     this.#reception = reception
     this.#limits = limits
-    const options: ServerOptions = {
-      maxHeaderSize: limits.headerBytesMax,
-      headersTimeout: limits.headerTimeout,
-      // Bodies have idle timers of their own; a long upload is not a slow one.
-      requestTimeout: 0,
-      connectionsCheckingInterval: Math.min(headerCheckMsMax, limits.headerTimeout),
-      // Every missing or odd Host is judged, answered and recorded by us.
-      requireHostHeader: false,
-      noDelay: true,
-    }
-    this.server = tls === undefined ? createServer(options) : tlsServer(options, tls)
+    this.server = openServer({ limits, tls })
     this.apply(limits)
     this.server.on('connection', (socket: Socket) => this.#accept(socket))
     const accepted = tls === undefined ? 'connection' : 'secureConnection'
@@ -136,6 +116,8 @@ export class EgressSockets {
 
   #open(socket: Socket): void {
     if (socket.destroyed) return
+    // A tunnel's two directions end one after the other, also inside TLS.
+    socket.allowHalfOpen = true
     this.#lines.set(socket, {
       connection: new Connection(socket),
       queued: 0,
@@ -215,46 +197,4 @@ export class EgressSockets {
       () => this.#running.delete(running),
     )
   }
-}
-
-function tlsServer(options: ServerOptions, tls: ListenerTls): Server {
-  try {
-    return createTlsServer({
-      ...options,
-      ...secureOptions(tls),
-      ALPNProtocols: ['http/1.1'],
-      allowHalfOpen: true,
-    })
-  } catch (cause) {
-    throw tlsInvalid(cause)
-  }
-}
-
-/** What node:tls makes of a listener's certificate. */
-export function secureOptions(tls: ListenerTls): {
-  cert: Buffer | string
-  key: Buffer | string
-  ca?: Buffer | string
-  requestCert: boolean
-  rejectUnauthorized: boolean
-  minVersion: 'TLSv1.2'
-} {
-  const { certificate, key, clientCa, requireClientCertificate = false } = tls
-  return {
-    cert: certificate,
-    key,
-    ...(clientCa === undefined ? {} : { ca: clientCa }),
-    requestCert: clientCa !== undefined,
-    rejectUnauthorized: clientCa !== undefined && requireClientCertificate,
-    minVersion: 'TLSv1.2',
-  }
-}
-
-/** A certificate, key or authority that node:tls can not use. */
-export function tlsInvalid(cause: unknown): CaptureError {
-  return new CaptureError(
-    'TLS_INVALID',
-    'could not use the certificate of the egress listener: check that certificate and key are PEM and belong together',
-    { cause },
-  )
 }
