@@ -41,9 +41,11 @@ export function upstreamFailure(error: Error, connected: boolean): FailureReason
   if (timeouts.has(code)) return 'upstream_timeout'
   if (!connected) return untrusted.test(code) ? 'upstream_untrusted' : 'upstream_unreachable'
   if (code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH') return 'body_framing'
+  // llhttp's word for an answer that ends in its middle.
+  if (/EOF/.test(error.message)) return 'upstream_closed'
   if (
     protocol.has(code) ||
-    code.startsWith('HPE_') ||
+    error.name === 'HTTPParserError' ||
     /^bad (?:response|upgrade)$/.test(error.message)
   )
     return 'upstream_protocol'

@@ -222,7 +222,7 @@ export class InboundExchange implements Exchange, Held, Occupant, Dispatcher.Dis
   }
 
   onResponseStart(
-    controller: Dispatcher.DispatchController,
+    _controller: Dispatcher.DispatchController,
     status: number,
     from: UpstreamHeaders,
   ): void {
@@ -231,7 +231,6 @@ export class InboundExchange implements Exchange, Held, Occupant, Dispatcher.Dis
     this.#firstByteNs = Number(this.#shared.clock.monotonicNs() - this.#startNs)
     const head = responseHead(status, from)
     if (head === undefined) {
-      controller.abort(new Error('the answer is not HTTP/1.1'))
       this.#fail('upstream_protocol')
       return
     }
@@ -303,10 +302,11 @@ export class InboundExchange implements Exchange, Held, Occupant, Dispatcher.Dis
 
   #fail(reason: FailureReason): void {
     if (this.#ended) return
-    this.#controller?.abort(new Error(reason))
     const status = this.#headSent ? this.#status : failureStatus(reason)
     if (!this.#headSent) this.#own = failureAnswer(status, reason, this.#record)
     this.#end('error', reason, status)
+    // After the end: undici reports the abort to us at once, and it is not what went wrong.
+    this.#controller?.abort(new Error(reason))
   }
 
   #end(outcome: Observed['outcome'], reason: string | undefined, status = this.#status): void {

@@ -4,6 +4,8 @@ import type { DefectName } from './defects.ts'
 /** An error of the `clientError` event. */
 export interface ClientError extends Error {
   readonly code?: string
+  /** llhttp's own words. */
+  readonly reason?: string
   /** The bytes that llhttp was given last. */
   readonly rawPacket?: Buffer
 }
@@ -23,7 +25,10 @@ const named: Readonly<Record<string, DefectName>> = {
 
 /** The defect, or undefined when the socket failed rather than the syntax. */
 export function syntaxDefect(error: ClientError): DefectName | undefined {
-  const { code = '' } = error
+  const { code = '', reason = '' } = error
+  // One code for both halves of a header line, and one for all that may follow a version.
+  if (code === 'HPE_INVALID_HEADER_TOKEN' && /header value/i.test(reason)) return 'header_value'
+  if (/CRLF/.test(reason)) return 'syntax'
   return named[code] ?? (code.startsWith('HPE_') ? 'syntax' : undefined)
 }
 

@@ -23,6 +23,9 @@ const statusOf: Readonly<Record<DecisionReason, number>> = {
   own_listener: 403,
   port_forbidden: 403,
   mixed_addresses: 403,
+  not_tls: 403,
+  sni_missing: 403,
+  sni_mismatch: 403,
   no_route: 404,
   no_service: 404,
   // What allows is not refused; should it be, nothing is forwarded and nobody is told why.

@@ -66,7 +66,8 @@ export function checkMs(ms: number): number {
 
 /** The request line of a request that node:http parsed, cut at 1 KiB. */
 export function requestLine({ method = '', url = '', httpVersion }: IncomingMessage): string {
-  return `${method} ${url} HTTP/${httpVersion}`.slice(0, 1024)
+  const version = httpVersion === '0.9' ? '' : ` HTTP/${httpVersion}`
+  return `${method} ${url}${version}`.slice(0, 1024)
 }
 
 /** An answer as bytes, for a socket whose parser has given up. */
@@ -77,9 +78,7 @@ export function rawAnswer({ status, headers, body }: OwnAnswer): string {
   return `${head}\r\n${body}`
 }
 
-function tlsOptions(
-  tls: ListenerTls,
-): SecureContextOptions & {
+function tlsOptions(tls: ListenerTls): SecureContextOptions & {
   requestCert: boolean
   rejectUnauthorized: boolean
   ALPNProtocols: string[]
