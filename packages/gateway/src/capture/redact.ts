@@ -49,6 +49,43 @@ export function redactBody(body: Buffer, contentType: string | undefined): Buffe
   return Buffer.from(redactShapes(redactPairs(body.toString('latin1'))), 'latin1')
 }
 
+/** A path as it may be stored: a segment that has the shape of a secret is replaced whole. */
+export function redactPath(path: string): string {
+  if (path.length < 13 || !mayHoldSecret.test(path)) return path
+  return path.split('/').map(redactEncoded).join('/')
+}
+
+/** A query as it may be stored: values of secret keys and values in the shape of a secret are replaced whole. */
+export function redactQuery(query: string): string {
+  return query
+    .split('&')
+    .map((pair) => {
+      const equals = pair.indexOf('=')
+      if (equals === -1) return redactEncoded(pair)
+      const name = pair.slice(0, equals)
+      return `${name}=${isSecretKey(decoded(name)) ? redacted : redactEncoded(pair.slice(equals + 1))}`
+    })
+    .join('&')
+}
+
+// A quick look, so that most paths cost one regular expression.
+const mayHoldSecret = /eyJ|%|bearer|basic|digest|token|BEGIN|\d(?:[ -]?\d){12}/i
+
+function redactEncoded(text: string): string {
+  const plain = decoded(text)
+  return redactShapes(plain) === plain ? text : redacted
+}
+
+function decoded(text: string): string {
+  if (!/[%+]/.test(text)) return text
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    // Not UTF-8 once decoded: looked at as it is.
+    return text
+  }
+}
+
 /** Secrets by shape: private keys, JWTs, `Bearer` and `Basic` credentials, card numbers. */
 export function redactShapes(text: string): string {
   if (text.length < 8) return text

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { parseAuthority } from './authority.ts'
 import { formatForwarded, resolveClient, trustRanges } from './forwarded.ts'
 import { type HeaderFacts, scanHeaders } from './headers.ts'
-import { redactBody, redactHeaders, redactShapes } from './redact.ts'
+import { redactBody, redactHeaders, redactPath, redactQuery, redactShapes } from './redact.ts'
 import { responseHead } from './response-head.ts'
 import { formatTraceparent, isRequestId, openTracer } from './trace-context.ts'
 
@@ -227,4 +227,18 @@ test('secrets in bodies are redacted: JSON by key at any depth, forms by key, cu
     '{"user":"a","password":"[redacted]"',
   )
   assert.equal(redact('Grüße', 'text/plain'), 'Grüße')
+})
+
+test('secrets in paths and queries are redacted, also percent-encoded ones; the rest stays as it was', () => {
+  assert.equal(redactPath('/orders/42/caf%C3%A9'), '/orders/42/caf%C3%A9')
+  assert.equal(redactPath('/cards/4111111111111111/x'), '/cards/[redacted]/x')
+  assert.equal(redactPath('/cards/4111%201111%201111%201111'), '/cards/[redacted]')
+  assert.equal(
+    redactPath('/a/%FF%FE/eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln'),
+    '/a/%FF%FE/[redacted]',
+  )
+  assert.equal(
+    redactQuery('q=a+b&access_token=x&pass%77ord=y&next=Bearer%20abcdefgh&flag&x=1'),
+    'q=a+b&access_token=[redacted]&pass%77ord=[redacted]&next=[redacted]&flag&x=1',
+  )
 })
