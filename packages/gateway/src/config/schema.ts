@@ -8,13 +8,15 @@ import { z } from 'zod'
 export { decodeSegment, parseRouteTemplate } from './route-template.ts'
 export type { RouteTemplate, TemplateReading, TemplateSegment } from './route-template.ts'
 
-const unitsMs = { ms: 1, s: 1000, min: 60_000, h: 3_600_000, days: 86_400_000, day: 86_400_000 }
-const unitsBytes = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
+/** Units by which the reference and `config check` write milliseconds and bytes back. */
+export const quantityUnits: Readonly<Record<'ms' | 'B', Readonly<Record<string, number>>>> = {
+  ms: { days: 86_400_000, h: 3_600_000, min: 60_000, s: 1000, ms: 1 },
+  B: { GiB: 1024 ** 3, MiB: 1024 ** 2, KiB: 1024, B: 1 },
+}
 
-function quantity(
-  units: Readonly<Record<string, number>>,
-  example: string,
-): z.ZodType<number, string> {
+function quantity(unit: 'ms' | 'B', example: string): z.ZodType<number, string> {
+  const units: Readonly<Record<string, number>> =
+    unit === 'ms' ? { ...quantityUnits.ms, day: quantityUnits.ms['days'] ?? 0 } : quantityUnits.B
   const names = Object.keys(units).join('|')
   const pattern = new RegExp(`^(\\d+(?:\\.\\d+)?) ?(${names})$`)
   return z
@@ -24,12 +26,13 @@ function quantity(
       `expected a number and a unit (${names.replaceAll('|', ', ')}), for example '${example}'`,
     )
     .transform((text) => {
-      const [, amount, unit] = pattern.exec(text) ?? []
-      return Math.round(Number(amount) * (units[unit ?? ''] ?? Number.NaN))
+      const [, amount, written] = pattern.exec(text) ?? []
+      return Math.round(Number(amount) * (units[written ?? ''] ?? Number.NaN))
     })
+    .meta({ unit, examples: [example] })
 }
-const duration = (example: string): z.ZodType<number, string> => quantity(unitsMs, example)
-const bytes = (example: string): z.ZodType<number, string> => quantity(unitsBytes, example)
+const duration = (example: string): z.ZodType<number, string> => quantity('ms', example)
+const bytes = (example: string): z.ZodType<number, string> => quantity('B', example)
 
 const path = z.string().min(1).describe('A path, relative to the folder of this file.')
 const name = z
@@ -62,7 +65,10 @@ const tls = z.strictObject({
 })
 const listener = z.union([
   listenAddress.transform((address) => ({ address })),
-  z.strictObject({ address: listenAddress, tls: tls.optional() }),
+  z.strictObject({
+    address: listenAddress.describe('Where to listen: `address:port`; port 0 takes a free one.'),
+    tls: tls.optional().describe('Speak TLS here.'),
+  }),
 ])
 
 const issuer = z.strictObject({
@@ -118,7 +124,11 @@ const grantee = z
   )
 const grant = z.strictObject({
   role: name.describe('A role declared under `roles`.'),
-  to: z.union([grantee, z.array(grantee).min(1)]),
+  to: z
+    .union([grantee, z.array(grantee).min(1)])
+    .describe(
+      'Who holds it: one grantee, or a list. `anyone` is everybody, with and without a credential.',
+    ),
   until: z.iso.date().optional().describe('The last day (UTC) on which it holds.'),
 })
 
@@ -210,7 +220,13 @@ const serviceHost = z
   )
 
 const service = z.strictObject({
-  owner: z.strictObject({ team: z.string(), contact: z.string().optional() }).optional(),
+  owner: z
+    .strictObject({
+      team: z.string().describe('The team that answers for it; recorded with each request.'),
+      contact: z.string().optional().describe('Where to reach them.'),
+    })
+    .optional()
+    .describe('Who answers for the service.'),
   upstream: z
     .url({ protocol: /^https?$/ })
     .optional()
@@ -224,26 +240,49 @@ const service = z.strictObject({
     .describe(
       'Host names it answers to, `*.example.com` for all below one; without any it answers to every host that no other service names.',
     ),
-  routes: z.array(route).default([]),
+  routes: z
+    .array(route)
+    .default([])
+    .describe(
+      'What it offers; anything else is refused. A literal segment beats `{param}`, a denied route beats all.',
+    ),
   egress: egress
     .optional()
     .describe('What it may call. A service without this block may call nothing.'),
 })
 
 const limits = z.strictObject({
-  headerBytesMax: bytes('32 KiB').default(32 * 1024),
-  headerTimeout: duration('15 s').default(15_000),
-  bodyBytesMax: bytes('1 GiB').default(1024 ** 3),
+  headerBytesMax: bytes('32 KiB')
+    .default(32 * 1024)
+    .describe('Largest request head, line and headers together.'),
+  headerTimeout: duration('15 s')
+    .default(15_000)
+    .describe('How long a client may take to send its request head.'),
+  bodyBytesMax: bytes('1 GiB')
+    .default(1024 ** 3)
+    .describe('Largest request body.'),
   bodyIdleTimeout: duration('30 s')
     .default(30_000)
     .describe('A body that sends nothing for so long is broken off.'),
   upstreamTimeout: duration('60 s')
     .default(60_000)
     .describe('How long an upstream may take to begin its answer.'),
-  connectTimeout: duration('10 s').default(10_000),
-  tunnelIdleTimeout: duration('5 min').default(300_000),
-  connectionsMax: z.int().positive().default(10_000),
-  connectionsPerAddressMax: z.int().positive().default(1_000),
+  connectTimeout: duration('10 s')
+    .default(10_000)
+    .describe('How long a connection to an upstream or destination may take, TLS included.'),
+  tunnelIdleTimeout: duration('5 min')
+    .default(300_000)
+    .describe('A tunnel without a byte either way for so long is closed.'),
+  connectionsMax: z
+    .int()
+    .positive()
+    .default(10_000)
+    .describe('Open client connections for each listener.'),
+  connectionsPerAddressMax: z
+    .int()
+    .positive()
+    .default(1_000)
+    .describe('Open client connections from one address.'),
   upstreamConnectionsMax: z.int().positive().default(64).describe('Connections per upstream.'),
   bodyRecordBytesMax: bytes('64 KiB')
     .default(65_536)
@@ -257,19 +296,27 @@ const ledger = z.strictObject({
     .positive()
     .default(50_000)
     .describe('Drafts that may wait; one more is refused.'),
-  batchBytesMax: bytes('4 MiB').default(4 * 1024 ** 2),
+  batchBytesMax: bytes('4 MiB')
+    .default(4 * 1024 ** 2)
+    .describe('Largest group of records that one write makes durable.'),
   batchAge: duration('1 ms')
     .default(0)
     .describe('How long a draft may wait for company before it is written.'),
-  appendTimeout: duration('5 s').default(5_000),
+  appendTimeout: duration('5 s')
+    .default(5_000)
+    .describe('How long an append may take before the request is refused.'),
   boundedWithin: duration('1 s')
     .default(1_000)
     .describe('Durability promised by mode bounded; past it, requests wait.'),
   checkpointInterval: duration('1 s')
     .default(1_000)
     .describe('How often a checkpoint is signed and published when nobody asks sooner.'),
-  segmentBytes: bytes('64 MiB').default(64 * 1024 ** 2),
-  heartbeatInterval: duration('10 s').default(10_000),
+  segmentBytes: bytes('64 MiB')
+    .default(64 * 1024 ** 2)
+    .describe('Size of one preallocated segment of the write-ahead log.'),
+  heartbeatInterval: duration('10 s')
+    .default(10_000)
+    .describe('How often a heartbeat record says that all is well, and counts.'),
 })
 
 /** `countersign.yaml`, as written; `Config` is what comes out, paths still relative. */
@@ -286,28 +333,43 @@ export const configSchema = z.strictObject({
     .default('./countersign-data')
     .describe('Folder of the log, its write-ahead log, and sockets.'),
   signer: z
-    .strictObject({ key: path, state: path, socket: path.optional() })
+    .strictObject({
+      key: path.describe('File of the signing key, made by `countersign init`.'),
+      state: path.describe('File in which the signer keeps what it last signed.'),
+      socket: path.optional().describe('Where it listens; in `data` by default.'),
+    })
     .describe('The signing process: its key (made by init) and its own state.'),
   sequencer: z
-    .strictObject({ key: path })
+    .strictObject({ key: path.describe('File of its key, made by `countersign init`.') })
     .describe('The key by which the ledger proves itself to the signer.'),
   fingerprintKey: path.describe('32 random bytes (hex) that key the fingerprints of credentials.'),
-  listen: z.strictObject({
-    inbound: listener.optional(),
-    egress: listener.optional(),
-    admin: listener.optional().describe('Health and Prometheus metrics.'),
-    log: listener.optional().describe('The log, read-only, as tlog-tiles.'),
-  }),
+  listen: z
+    .strictObject({
+      inbound: listener.optional().describe('Requests to the services.'),
+      egress: listener.optional().describe('Calls of the services to the world: a forward proxy.'),
+      admin: listener.optional().describe('Health and Prometheus metrics.'),
+      log: listener.optional().describe('The log, read-only, as tlog-tiles.'),
+    })
+    .describe('Addresses to listen on; what is absent is off.'),
   trustedHops: z
     .array(rangeOrAddress)
     .default([])
     .describe('Proxies (CIDR) whose X-Forwarded-For and Forwarded count.'),
-  identities: z.array(identity).default([]),
-  roles: z.record(name, z.array(permission)).default({}),
-  grants: z.array(grant).default([]),
-  services: z.record(name, service).default({}),
-  ledger: ledger.prefault({}),
-  limits: limits.prefault({}),
+  identities: z
+    .array(identity)
+    .default([])
+    .describe('How actors are known: issuers of tokens, authorities of certificates, API keys.'),
+  roles: z
+    .record(name, z.array(permission))
+    .default({})
+    .describe('Roles and the permissions they carry: `orders.read`, `orders.*`, `*`.'),
+  grants: z.array(grant).default([]).describe('Who holds which role.'),
+  services: z
+    .record(name, service)
+    .default({})
+    .describe('The services behind the gateway, by name.'),
+  ledger: ledger.prefault({}).describe('How records are written.'),
+  limits: limits.prefault({}).describe('What one client or one request may take.'),
 })
 
 /** The configuration in force: defaults filled in, units converted (ms, bytes), paths as written. */
