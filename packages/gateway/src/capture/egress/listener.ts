@@ -54,7 +54,10 @@ export class EgressSockets {
   readonly #lines = new Map<Socket, Line>()
   readonly #perAddress = new Map<string, number>()
   readonly #raw = new Set<Socket>()
+  /** Whose body stopped being HTTP while its exchange was under way. */
   readonly #broken = new WeakSet<Socket>()
+  /** On which nothing more is looked at. */
+  readonly #refused = new WeakSet<Socket>()
   readonly #running = new Set<Promise<void>>()
   #limits: FullEgressLimits
 
@@ -129,7 +132,7 @@ export class EgressSockets {
   /** Requests of one connection run one after the other, so their order on the log is the client's. */
   #request(req: IncomingMessage, res: ServerResponse): void {
     const line = this.#lines.get(req.socket)
-    if (line === undefined) return
+    if (line === undefined || this.#refused.has(req.socket)) return
     const { connection } = line
     if (line.queued > pipelinedMax) {
       this.#unreadable(connection, 'pipeline_too_deep', undefined)
@@ -143,7 +146,7 @@ export class EgressSockets {
     // From here on node:http no longer listens to this socket: an error without a listener would end the process.
     socket.on('error', () => {})
     const line = this.#lines.get(socket)
-    if (line === undefined) return
+    if (line === undefined || this.#refused.has(socket)) return
     const { connection } = line
     // The answers ahead of it would be written into the tunnel, or behind its 200.
     if (line.queued > 0) this.#unreadable(connection, 'pipelined_connect', undefined)
@@ -155,7 +158,7 @@ export class EgressSockets {
     const line = socket instanceof Socket ? this.#lines.get(socket) : undefined
     const defect = syntaxDefect(error)
     // A socket that failed, not its syntax: an exchange on it learns so from its close.
-    if (defect === undefined || line === undefined || this.#broken.has(line.connection.socket)) {
+    if (defect === undefined || line === undefined || this.#refused.has(line.connection.socket)) {
       socket.destroy()
       return
     }
@@ -173,7 +176,7 @@ export class EgressSockets {
     defect: Unreadable['defect'],
     requestLine: string | undefined,
   ): void {
-    this.#broken.add(connection.socket)
+    this.#refused.add(connection.socket)
     this.#track(this.#reception.unreadable({ connection, defect, requestLine }))
   }
 

@@ -13,7 +13,7 @@ export interface FirstWords {
   readonly defect?: HelloDefect | 'truncated' | 'server_spoke_first' | 'silence'
 }
 
-/** Why a tunnel ended. Only `ended` is the two sides' own doing, each with a FIN. */
+/** Why a tunnel ended. Only `ended` is the two sides' own doing: a FIN from each, or a client that left after its own. */
 export type TunnelEnding =
   | 'ended'
   | 'refused'
@@ -79,7 +79,7 @@ class Tunnel {
 
   run(): Promise<TunnelResult> {
     const { client, upstream, head, signal } = this.#options
-    client.on('error', ignore).on('close', () => this.#end('client_gone'))
+    client.on('error', ignore).on('close', () => this.#clientClosed())
     upstream.on('error', ignore).on('close', () => this.#end('upstream_closed'))
     client.on('end', () => this.#clientEnd()).on('drain', () => this.#drained(upstream))
     upstream.on('end', () => this.#upstreamEnd()).on('drain', () => this.#drained(client))
@@ -138,6 +138,11 @@ class Tunnel {
       else this.#judge({ tls: false, defect: 'truncated' })
     }
     this.#halfClosed()
+  }
+
+  /** A client that said its FIN and then takes no more is done, as most are whose server says goodbye after it. */
+  #clientClosed(): void {
+    this.#end(this.#phase === 'open' && this.#clientEnded ? 'ended' : 'client_gone')
   }
 
   #upstreamEnd(): void {

@@ -133,6 +133,7 @@ export async function openWorld(t: TestContext, options: WorldOptions = {}): Pro
       log.push({ what: 'malformed', malformed: one })
       malformed.push(one)
       tell()
+      if (options.ledgerDown === true) throw new Error('no ledger')
     },
     decideAddresses(decision, target) {
       log.push({ what: 'addresses', addresses: target.addresses })
@@ -261,4 +262,13 @@ export function wire(t: TestContext, socket: Socket): Wire {
 export function headOf(received: string): string | undefined {
   const end = received.indexOf('\r\n\r\n')
   return end === -1 ? undefined : received.slice(0, end + 4)
+}
+
+/** The head of a plain HTTP request through the proxy. */
+export function request(port: number, more: readonly string[] = [], method = 'GET'): string {
+  const head = [
+    `${method} http://api.example:${port}/v1/things?limit=2 HTTP/1.1`,
+    `Host: api.example:${port}`,
+  ]
+  return [...head, ...more, '', ''].join('\r\n')
 }

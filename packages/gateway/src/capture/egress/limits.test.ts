@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { limits, openUpstream, openWire, openWorld } from './testing/world.ts'
+
+test('a head that takes longer than headerTimeout is 408, and on record', async (t) => {
+  const world = await openWorld(t, { limits: { headerTimeout: 40 } })
+  const client = await openWire(t, world.port)
+  client.send('GET http://api.example/ HTTP/1.1\r\nHost: api.ex')
+  assert.match((await client.closed()).received, /^HTTP\/1\.1 408 /)
+  assert.equal((await world.malformed()).defect, 'headers_timeout')
+})
+
+test('a head larger than headerBytesMax is 431, and on record', async (t) => {
+  const world = await openWorld(t, { limits: { headerBytesMax: 2_000 } })
+  const client = await openWire(t, world.port)
+  client.send(
+    `GET http://api.example/ HTTP/1.1\r\nHost: api.example\r\nX-Long: ${'x'.repeat(3_000)}\r\n\r\n`,
+  )
+  assert.match((await client.closed()).received, /^HTTP\/1\.1 431 /)
+  assert.equal((await world.malformed()).defect, 'headers_too_large')
+})
+
+test('more than 256 header lines are 431, and on record', async (t) => {
+  const world = await openWorld(t)
+  const client = await openWire(t, world.port)
+  client.send(
+    `GET http://api.example/ HTTP/1.1\r\nHost: api.example\r\n${'x: y\r\n'.repeat(256)}\r\n`,
+  )
+  assert.match((await client.closed()).received, /^HTTP\/1\.1 431 /)
+})
+
+test('bodies larger than bodyBytesMax are 413, announced or not', async (t) => {
+  const port = await openUpstream(t, (req) => req.resume())
+  const world = await openWorld(t, { limits: { bodyBytesMax: 10 } })
+  const announced = await openWire(t, world.port)
+  const head = `POST http://api.example:${port}/ HTTP/1.1\r\nHost: api.example:${port}\r\n`
+  announced.send(`${head}Content-Length: 11\r\n\r\n`)
+  assert.match((await announced.closed()).received, /^HTTP\/1\.1 413 /)
+  const chunked = await openWire(t, world.port)
+  chunked.send(`${head}Transfer-Encoding: chunked\r\n\r\nb\r\n01234567890\r\n`)
+  assert.match((await chunked.closed()).received, /^HTTP\/1\.1 413 /)
+  assert.equal((await world.outcome()).reason, 'body_too_large')
+})
+
+test('a body that stands still for bodyIdleTimeout is broken off', async (t) => {
+  const port = await openUpstream(t, (req) => req.resume())
+  const world = await openWorld(t, { limits: { bodyIdleTimeout: 30 } })
+  const client = await openWire(t, world.port)
+  client.send(
+    `POST http://api.example:${port}/ HTTP/1.1\r\nHost: api.example:${port}\r\nContent-Length: 11\r\n\r\nhalf`,
+  )
+  await client.closed()
+  assert.equal((await world.outcome()).reason, 'body_timeout')
+})
+
+test('a client that takes nothing for bodyIdleTimeout is broken off', async (t) => {
+  const port = await openUpstream(t, (_req, res) => {
+    res.end(Buffer.alloc(32 * 1024 ** 2))
+  })
+  const world = await openWorld(t, { limits: { bodyIdleTimeout: 50 } })
+  const client = await openWire(t, world.port)
+  client.socket.pause()
+  client.send(`GET http://api.example:${port}/ HTTP/1.1\r\nHost: api.example:${port}\r\n\r\n`)
+  assert.equal((await world.outcome()).reason, 'client_stalled')
+})
+
+test('a server that does not begin its answer within upstreamTimeout is 504', async (t) => {
+  const port = await openUpstream(t, () => {})
+  const world = await openWorld(t, { limits: { upstreamTimeout: 20 } })
+  const client = await openWire(t, world.port)
+  client.send(`GET http://api.example:${port}/ HTTP/1.1\r\nHost: api.example:${port}\r\n\r\n`)
+  await client.until((received) => received.startsWith('HTTP/1.1 504 '))
+  assert.equal((await world.outcome()).reason, 'upstream_timeout')
+})
+
+test('connections past connectionsPerAddressMax and connectionsMax are closed, until the limit is raised', async (t) => {
+  for (const name of ['connectionsPerAddressMax', 'connectionsMax'] as const) {
+    const world = await openWorld(t, { limits: { [name]: 1 } })
+    const one = await openWire(t, world.port)
+    one.send('GET / HTTP/1.1\r\n')
+    const two = await openWire(t, world.port)
+    assert.equal((await two.closed()).received, '')
+    world.egress.update({ limits })
+    const three = await openWire(t, world.port)
+    three.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    assert.match((await three.closed()).received, /not_a_proxy_request/)
+  }
+})
+
+test('more requests than may wait on one connection break it', async (t) => {
+  const never = Promise.withResolvers<void>()
+  const world = await openWorld(t, { beforeForward: () => never.promise })
+  const client = await openWire(t, world.port)
+  client.send('GET http://api.example/ HTTP/1.1\r\nHost: api.example\r\n\r\n'.repeat(66))
+  assert.equal((await client.closed()).how, 'reset')
+  assert.equal((await world.malformed()).defect, 'pipeline_too_deep')
+  never.resolve()
+})
+
+test('an HTTP/1.0 client without Host gets its answer, ended by the end of the connection', async (t) => {
+  const port = await openUpstream(t, (req, res) => {
+    res.write(`${req.headers.host} `)
+    res.end('done')
+  })
+  const world = await openWorld(t)
+  const client = await openWire(t, world.port)
+  client.send(`GET http://api.example:${port}/ HTTP/1.0\r\n\r\n`)
+  const { received, how } = await client.closed()
+  assert.equal(how, 'end')
+  assert(received.endsWith(`\r\n\r\napi.example:${port} done`))
+})
+
+test('pools past poolsMax give way to newer ones', async (t) => {
+  const port = await openUpstream(t, (_req, res) => res.end('ok'))
+  const world = await openWorld(t, { limits: { poolsMax: 1 } })
+  for (const host of ['a.example', 'b.example', 'a.example']) {
+    const client = await openWire(t, world.port)
+    client.send(`GET http://${host}:${port}/ HTTP/1.1\r\nHost: ${host}:${port}\r\n\r\n`)
+    await client.until((received) => received.endsWith('ok'))
+  }
+})
