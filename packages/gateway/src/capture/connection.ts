@@ -39,6 +39,8 @@ export class Connection {
   poisoned = false
   /** When to stop listening to a client that has been answered before it had finished; 0 while there is no such moment. */
   lingerUntilNs = 0n
+  #stuckSinceNs = 0n
+  #stuckAt = 0
   #judgedBy: IsTrusted | undefined
   #trusted = false
   #host = ''
@@ -86,6 +88,22 @@ export class Connection {
     const { socket } = this
     // node:http calls this after an answer with `Connection: close`.
     socket.destroySoon = () => void socket.end()
+  }
+
+  /**
+   * Whether to give up on the other end: it was answered long ago and still sends, or what was sent to it has not
+   * moved for `idleMs`. Called about once a second.
+   */
+  isStuck(nowNs: bigint, idleMs: number): boolean {
+    if (this.lingerUntilNs !== 0n && nowNs > this.lingerUntilNs) return true
+    const { writableLength, bytesWritten } = this.socket
+    // Node counts as written what it was given.
+    const sent = bytesWritten - writableLength
+    if (writableLength === 0) this.#stuckSinceNs = 0n
+    else if (sent !== this.#stuckAt || this.#stuckSinceNs === 0n) this.#stuckSinceNs = nowNs
+    this.#stuckAt = sent
+    if (this.#stuckSinceNs === 0n) return false
+    return nowNs - this.#stuckSinceNs > BigInt(idleMs) * 1_000_000n
   }
 
   /** Cuts the connection so that what was sent does not look complete, not even where only its end would have told. */

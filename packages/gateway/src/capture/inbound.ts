@@ -198,10 +198,11 @@ class Inbound implements InboundListening {
 
   #sweep(): void {
     const nowNs = this.#shared.clock.monotonicNs()
+    const idleMs = this.#shared.limits.bodyIdleTimeout
     for (const connection of this.#connections.values()) {
-      connection.current?.sweep(nowNs)
-      if (connection.lingerUntilNs !== 0n && nowNs > connection.lingerUntilNs)
-        connection.socket.destroy()
+      // An exchange that runs says itself what became of it.
+      if (connection.current !== undefined) connection.current.sweep(nowNs)
+      else if (connection.isStuck(nowNs, idleMs)) connection.socket.destroy()
     }
   }
 
