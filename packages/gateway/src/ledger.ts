@@ -3,6 +3,7 @@
  * room, and nobody else writes records.
  */
 export { LedgerError } from './ledger/errors.ts'
+export { layoutOf } from './ledger/layout.ts'
 export { createLog } from './ledger/create.ts'
 export { runLedger } from './ledger/process.ts'
 export type { LedgerOptions, RunningLedger } from './ledger/process.ts'
@@ -11,7 +12,7 @@ export { runSigner } from './ledger/signer.ts'
 export type { RunningSigner, SignerOptions } from './ledger/signer.ts'
 export { connectLedger } from './ledger/client.ts'
 export type { LedgerStatus } from './ledger/protocol.ts'
-export type { ConnectOptions, Ledger } from './ledger/client.ts'
+export type { AppendOptions, ConnectOptions, Ledger } from './ledger/client.ts'
 export { serveLog } from './ledger/serve-log.ts'
 export { readAddenda, verifyAddenda } from './ledger/packs.ts'
 export { checkLedger } from './ledger/testing/check-ledger.ts'

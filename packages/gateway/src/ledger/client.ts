@@ -49,6 +49,14 @@ export interface ConnectOptions {
   readonly onUp?: () => void
 }
 
+/** How one record is appended. */
+export interface AppendOptions {
+  /** What the promise waits for; D0 by default. */
+  readonly level?: AcknowledgementLevel
+  /** Called once when the record is acknowledged at its level, also when that happens after the promise was rejected. */
+  readonly onDurable?: (receipt: Receipt) => void
+}
+
 /** A connection to the ledger that outlives the ledger. */
 export interface Ledger {
   readonly session: string
@@ -66,7 +74,7 @@ export interface Ledger {
    * `SIGNER_STATE` (D1 only): it is durable, and not signed.
    * @throws {RecordError} when it cannot be encoded.
    */
-  append(draft: Draft, options?: { level?: AcknowledgementLevel }): Promise<Receipt>
+  append(draft: Draft, options?: AppendOptions): Promise<Receipt>
   /** The receipt of one record at D1, as the text of a `.tlog-proof`; signs at once when needed. @throws {LedgerError} */
   prove(index: LeafIndex): Promise<string>
   /** Up to `count` entries, also those not yet published; fewer at a boundary, none at the end of the log. @throws {LedgerError} */
@@ -141,7 +149,7 @@ class Client implements Ledger {
 
   async append(
     draft: Draft,
-    { level = 'D0' }: { level?: AcknowledgementLevel } = {},
+    { level = 'D0', onDurable }: AppendOptions = {},
   ): Promise<Receipt> {
     if (this.#closed)
       throw new LedgerError('LEDGER_CLOSED', 'could not append: the ledger is closed')
@@ -167,7 +175,11 @@ class Client implements Ledger {
     this.#seq += 1
     this.#prev = draft.leaf.id
     return new Promise((resolve, reject) => {
-      const resolveAt = (index: number): void => resolve({ leafIndex: leafIndex(index), level })
+      const resolveAt = (index: number): void => {
+        const receipt: Receipt = { leafIndex: leafIndex(index), level }
+        onDurable?.(receipt)
+        resolve(receipt)
+      }
       this.#queue.push({ entry, addenda, bytes, level, resolve: resolveAt, reject })
       if (this.#link === undefined) reject(this.#down)
       else this.#scheduleFlush()
@@ -292,8 +304,13 @@ class Client implements Ledger {
 
   /** A disk that hangs is no reason for a request to hang: whoever waits is told, and the drafts stay. */
   #giveUpWaiting(): void {
-    if (!this.#queue.isIdle)
+    const [late] = this.#queue.sent
+    if (late === undefined) return
+    // If it was we who were busy, the answer is in the socket: read first.
+    setImmediate(() => {
+      if (this.#queue.sent[0] !== late) return
       this.#link?.break(unavailable(new Error('it took a message and did not answer in time')))
+    })
   }
 
   #adopt(link: Link): void {
@@ -352,9 +369,11 @@ class Client implements Ledger {
 
   /** Drafts of ours in a page of the log. Session and number make each draft's bytes unique. */
   #recognise(entries: readonly Buffer[]): void {
-    for (const entry of entries) {
+    for (const [at, entry] of entries.entries()) {
       const [oldest] = this.#queue.sent
-      if (oldest !== undefined && entry.equals(oldest.entry)) this.#queue.shiftSent()
+      if (oldest === undefined || !entry.equals(oldest.entry)) continue
+      this.#queue.shiftSent()
+      oldest.resolve(this.#unseen + at)
     }
     this.#unseen += entries.length
     if (entries.length === 0) throw unavailable(new Error('an empty page of entries'))

@@ -1,0 +1,372 @@
+/** Reads the configuration, builds the rooms, starts and stops them. The only file that constructs rooms. */
+import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { openIds } from '@countersign/record/id'
+import type { Actor, Captured, Receipt } from '@countersign/record/vocabulary'
+import type { Draft } from '@countersign/record/leaf'
+import { openSalts } from '@countersign/record/salt'
+import {
+  type EgressListening,
+  type EgressOptions,
+  type InboundListening,
+  type InboundOptions,
+  type Listening,
+  listenEgress,
+  listenInbound,
+} from './capture.ts'
+import type { Config, LoadedConfig } from './config.ts'
+import type { ListenerConfig } from './config/schema.ts'
+import { type Admin, listenAdmin } from './gateway/admin.ts'
+import { type CanonicalLog, openCanonicalLog } from './gateway/canonical-log.ts'
+import { type Lifetime, type Program, openLifetime } from './gateway/lifetime.ts'
+import { type Metrics, openMetrics } from './gateway/metrics.ts'
+import { type Pressure, openPressure } from './gateway/pressure.ts'
+import { readListener, readUpstreams } from './gateway/material.ts'
+import { openOwnAddresses } from './gateway/own-addresses.ts'
+import { type Identity, openIdentity } from './identity.ts'
+import {
+  type Rooms,
+  journey,
+  openLosses,
+  openOpenIntents,
+  openTranscriber,
+  recordMalformed,
+} from './journey.ts'
+import { type Ledger, LedgerError, connectLedger, layoutOf } from './ledger.ts'
+import { type Clock, systemClock } from './platform.ts'
+import { type Policy, compilePolicy } from './policy.ts'
+
+/** A running gateway. */
+export interface Gateway {
+  readonly addresses: {
+    readonly inbound?: Bound
+    readonly egress?: Bound
+    readonly admin?: Bound
+  }
+  /**
+   * Puts another version of the configuration in force without dropping a connection. What cannot be
+   * changed while running (listeners, data, keys) is named in the log and stays as it was.
+   */
+  reload(loaded: LoadedConfig): Promise<void>
+  /** Puts on record that a version was refused; the one in force stays. */
+  refused(sha256: string, cause: unknown): Promise<void>
+  /** Stops listening, lets open requests end, writes the last records. */
+  close(): Promise<void>
+}
+
+export interface Bound {
+  readonly address: string
+  readonly port: number
+}
+
+/** What is replaced on reload, in one assignment: a request sees all of one version. */
+interface InForce {
+  loaded: LoadedConfig
+  policy: Policy
+}
+
+interface Running {
+  readonly clock: Clock
+  readonly inForce: InForce
+  readonly identity: Identity
+  readonly ledger: Ledger
+  readonly rooms: Rooms
+  readonly lifetime: Lifetime
+  readonly metrics: Metrics
+  readonly log: CanonicalLog
+  readonly health: { up: boolean }
+  readonly newId: () => string
+}
+
+/** What a gateway is started from. */
+export interface GatewayOptions {
+  readonly loaded: LoadedConfig
+  /** For the boot record. */
+  readonly program: Program
+  readonly clock?: Clock
+}
+
+/**
+ * Starts a gateway; the ledger must be running.
+ * @throws {ConfigError | PolicyError | IdentityError | LedgerError | CaptureError} what could not be opened, and why.
+ */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const running = await build(options, options.clock ?? systemClock)
+  // The tail of the last session is closed, and this one announced, before the first request is taken.
+  await running.lifetime.begin()
+  const listeners = await listen(running)
+  return {
+    addresses: listeners.addresses,
+    reload: (next) => reload(next, running, listeners),
+    refused: (sha256, cause) => running.lifetime.refused(sha256, cause),
+    async close() {
+      await listeners.close()
+      await running.lifetime.end()
+      await running.ledger.close()
+      await running.identity.close()
+      running.log.flush()
+    },
+  }
+}
+
+async function build({ loaded, program }: GatewayOptions, clock: Clock): Promise<Running> {
+  const { config } = loaded
+  const dataDir = loaded.resolve(config.data)
+  const policy = compilePolicy(config)
+  const inForce: InForce = { loaded, policy }
+  const fingerprintKey = Buffer.from(
+    (await readFile(loaded.resolve(config.fingerprintKey), 'utf8')).trim(),
+    'hex',
+  )
+  const identity = await openIdentity({
+    loaded,
+    clock,
+    stateDir: join(dataDir, 'state'),
+    fingerprintKey,
+  })
+  const log = openCanonicalLog()
+  const pressure = openPressure({
+    boundMs: config.ledger.boundedWithin,
+    nowMs: () => performance.now(),
+  })
+  const newId = openIds({ nowMs: () => Date.now() })
+  const health = { up: true }
+  const ledger = await connectLedger({
+    socketPath: layoutOf(dataDir).socket,
+    clock,
+    session: newId(),
+    pendingMax: config.ledger.pendingMax,
+    onDown: (cause) => {
+      health.up = false
+      log.logger.error({ cause: cause.message }, 'the ledger does not answer')
+    },
+    onUp: () => {
+      health.up = true
+      log.logger.info('the ledger answers')
+    },
+  })
+  const losses = openLosses({ clock, isQueued: isWaiting, codeOf })
+  const open = openOpenIntents()
+  const metrics = openMetrics({
+    ledgerUp: () => health.up,
+    waitingRecords: () => pressure.waiting,
+    lostRecords: () => losses.total,
+    openIntents: () => open.count,
+  })
+  const write = openTranscriber({
+    ...(config.environment === undefined ? {} : { environment: config.environment }),
+    instance: hostname(),
+    ownerOf: (service) => inForce.loaded.config.services[service]?.owner?.team,
+    nowNs: () => clock.nowNs(),
+    newId,
+    salt: openSalts(),
+  })
+  const rooms: Rooms = {
+    identify: (captured: Captured) => identity.identify(captured),
+    decide: (actor: Actor, captured: Captured) => inForce.policy.decide(actor, captured),
+    append: appender(ledger, pressure),
+    withinBound: () => pressure.withinBound(),
+    pressure: () => pressure.relief(),
+    write,
+    open,
+    losses,
+    finished(summary) {
+      metrics.finished(summary)
+      log.finished(summary)
+    },
+  }
+  const lifetime = openLifetime({
+    rooms,
+    ledger,
+    clock,
+    program,
+    totals: () => metrics.totals(),
+    inForce: () => ({ config: inForce.loaded.sha256, policy: inForce.policy.hash }),
+    heartbeatIntervalMs: config.ledger.heartbeatInterval,
+    onError: (cause) =>
+      log.logger.error({ cause: String(cause) }, 'could not write a lifecycle record'),
+  })
+  return { clock, inForce, identity, ledger, rooms, lifetime, metrics, log, health, newId }
+}
+
+/** Every append is timed, whoever makes it: mode bounded keeps its promise by the oldest of all. */
+function appender(ledger: Ledger, pressure: Pressure): Rooms['append'] {
+  return (draft: Draft, onDurable?: (receipt: Receipt) => void) => {
+    pressure.began()
+    const appended = ledger.append(draft, {
+      onDurable: (receipt) => {
+        pressure.durable()
+        onDurable?.(receipt)
+      },
+    })
+    appended.catch((cause: unknown) => {
+      if (!isWaiting(cause)) pressure.refused()
+    })
+    return appended
+  }
+}
+
+/** Nobody may wait, but the draft is queued and will be written. */
+function isWaiting(cause: unknown): boolean {
+  return cause instanceof LedgerError && cause.kept
+}
+
+function codeOf(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'
+}
+
+interface Listeners {
+  readonly addresses: Gateway['addresses']
+  readonly inbound?: InboundListening
+  readonly egress?: EgressListening
+  close(): Promise<void>
+}
+
+async function listen(running: Running): Promise<Listeners> {
+  const { loaded } = running.inForce
+  const { listen: wanted } = loaded.config
+  const open: (Listening | Admin)[] = []
+  const started = async <T extends Listening | Admin>(listening: Promise<T>): Promise<T> => {
+    const bound = await listening
+    open.push(bound)
+    return bound
+  }
+  try {
+    const inbound = wanted.inbound && (await started(inboundListener(running, wanted.inbound)))
+    const ownPorts = (): ReadonlySet<number> =>
+      new Set([...open.map(({ port }) => port), ...portOf(wanted.log)])
+    const egress =
+      wanted.egress &&
+      (await started(egressListener(running, { listener: wanted.egress, ownPorts })))
+    const admin = wanted.admin && (await started(adminListener(running, wanted.admin.address)))
+    return {
+      addresses: {
+        ...(inbound === undefined ? {} : { inbound: bound(inbound) }),
+        ...(egress === undefined ? {} : { egress: bound(egress) }),
+        ...(admin === undefined ? {} : { admin: bound(admin) }),
+      },
+      ...(inbound === undefined ? {} : { inbound }),
+      ...(egress === undefined ? {} : { egress }),
+      async close() {
+        await Promise.all(open.map((listener) => listener.close()))
+      },
+    }
+  } catch (cause) {
+    await Promise.all(open.map((listener) => listener.close()))
+    throw cause
+  }
+}
+
+function portOf(listener: ListenerConfig | undefined): number[] {
+  return listener === undefined
+    ? []
+    : [Number(listener.address.slice(listener.address.lastIndexOf(':') + 1))]
+}
+
+function adminListener(running: Running, listenAt: string): Promise<Admin> {
+  const { metrics, rooms, health } = running
+  return listenAdmin({
+    listen: listenAt,
+    metrics,
+    notReady() {
+      if (!health.up) return 'the ledger does not answer'
+      return rooms.withinBound() ? undefined : 'records wait for longer than they may'
+    },
+  })
+}
+
+function bound(listening: Bound): Bound {
+  return { address: listening.address, port: listening.port }
+}
+
+/** What both listeners are given. */
+function shared(running: Running): Shared {
+  return {
+    limits: running.inForce.loaded.config.limits,
+    clock: running.clock,
+    ids: running.newId,
+    gatewayName: 'countersign',
+    journey: (exchange) => journey(exchange, running.rooms),
+    recordMalformed: async (malformed) => {
+      running.metrics.malformed(malformed.direction, malformed.defect)
+      running.log.malformed(malformed)
+      await recordMalformed(malformed, running.rooms)
+    },
+  }
+}
+
+type Shared = Pick<
+  InboundOptions & EgressOptions,
+  'limits' | 'clock' | 'ids' | 'gatewayName' | 'journey' | 'recordMalformed'
+>
+
+async function inboundListener(
+  running: Running,
+  listener: ListenerConfig,
+): Promise<InboundListening> {
+  const { loaded } = running.inForce
+  return listenInbound({
+    ...shared(running),
+    listener: await readListener(listener, loaded),
+    trustedHops: loaded.config.trustedHops,
+    services: await readUpstreams(loaded),
+  })
+}
+
+async function egressListener(running: Running, options: EgressStart): Promise<EgressListening> {
+  const { inForce } = running
+  const own = openOwnAddresses({ ports: options.ownPorts, nowMs: () => performance.now() })
+  return listenEgress({
+    ...shared(running),
+    listener: await readListener(options.listener, inForce.loaded),
+    decideAddresses: (decision, target) =>
+      inForce.policy.decideAddresses(decision, { ...target, own }),
+    decideTunnel: (decision, sight) => inForce.policy.decideTunnel(decision, sight),
+  })
+}
+
+interface EgressStart {
+  readonly listener: ListenerConfig
+  /** Ports that must not be dialled on this machine: our own. */
+  readonly ownPorts: () => ReadonlySet<number>
+}
+
+/** Swaps policy and identity in one step; listeners follow. A version that cannot be built changes nothing. */
+async function reload(next: LoadedConfig, running: Running, listeners: Listeners): Promise<void> {
+  const { inForce, identity, lifetime, log } = running
+  const policy = compilePolicy(next.config)
+  const services = await readUpstreams(next)
+  const previous = inForce.loaded
+  await identity.reload(next)
+  inForce.policy = policy
+  inForce.loaded = next
+  const { limits, trustedHops, listen: wanted } = next.config
+  const tls = wanted.inbound && (await readListener(wanted.inbound, next)).tls
+  listeners.inbound?.update({
+    services,
+    trustedHops,
+    limits,
+    ...(tls === undefined ? {} : { tls }),
+  })
+  listeners.egress?.update({ limits })
+  for (const key of needRestart(previous.config, next.config)) {
+    log.logger.warn({ key }, 'changed in the file, and waits for a restart')
+  }
+  await lifetime.changed(previous.sha256)
+}
+
+/** Keys that are read once, at the start. */
+function needRestart(before: Config, after: Config): string[] {
+  const fixed = [
+    'origin',
+    'environment',
+    'data',
+    'signer',
+    'sequencer',
+    'fingerprintKey',
+    'listen',
+    'ledger',
+  ] as const
+  return fixed.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
+}
