@@ -7,6 +7,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const MAJOR = 24
+// What a shell says of a process that SIGPIPE ended.
+const CLOSED_PIPE = 141
 const SOURCES = '@countersign/source'
 // SQLite, of which only a file lock is used, still calls itself experimental on every start.
 const FLAGS = ['--disable-warning=ExperimentalWarning']
@@ -20,6 +22,12 @@ const program = isCheckout ? sources : join(dirname(here), '../dist/cli.js')
 
 const isNew = Number(process.versions.node.split('.')[0]) >= MAJOR
 if (isNew && flags.every((flag) => process.execArgv.includes(flag))) {
+  // A reader such as `head` has had enough: no error. What keeps running goes on without a reader.
+  const keepsRunning = ['up', 'signer', 'ledger', 'gateway', 'demo'].includes(process.argv[2])
+  process.stdout.on('error', (error) => {
+    if (error.code !== 'EPIPE') throw error
+    if (!keepsRunning) process.exit(CLOSED_PIPE)
+  })
   const { main } = await import(program)
   process.exitCode = await main(process.argv.slice(2), process)
 } else {
@@ -38,7 +46,7 @@ function packagedNode() {
     console.error(
       `countersign: hint: install Node.js ${MAJOR}, or run npm install here for the package ${name}`,
     )
-    process.exit(2)
+    return process.exit(2)
   }
 }
 

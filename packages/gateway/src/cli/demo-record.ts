@@ -6,6 +6,8 @@ import { readLeaf } from './find.ts'
 /** A decision as it stands on the log, under a checkpoint whose signature verified. */
 export interface ShownScene {
   readonly allowed: boolean
+  /** The reason in words; for a worthless credential, what is wrong with it. */
+  readonly why: string
   readonly rule: string
   /** 0-based leaf index of the record that holds the decision. */
   readonly index: number
@@ -42,8 +44,10 @@ export async function followScenes(dataDir: string): Promise<SceneRecords> {
   function note(entry: Uint8Array, index: number): void {
     const leaf = readLeaf(entry, index)
     if (leaf.decision === undefined) return
-    const { allowed, rule } = leaf.decision
-    const scene = { allowed, rule, index, egress: leaf.class === 'http.client' }
+    const { allowed, rule, reason } = leaf.decision
+    const defects = leaf.actor?.credential?.defects ?? []
+    const why = (reason === 'bad_credential' ? defects.join(', ') : reason).replaceAll('_', ' ')
+    const scene = { allowed, why, rule, index, egress: leaf.class === 'http.client' }
     known.set(leaf.id, scene)
     waiting.get(leaf.id)?.(scene)
   }

@@ -113,29 +113,24 @@ async function playAll({ folder, services, credentials, gateway }: Stage, io: Io
 }
 
 /** Two lines: who, what, what was decided and where it is on record; and by which rule. */
-function tellScene(scene: Scene, { allowed, rule, index, egress }: ShownScene, io: Io): void {
+function tellScene(scene: Scene, { allowed, why, rule, index, egress }: ShownScene, io: Io): void {
   const paint = paintFor(io.stdout)
   const word = allowed ? paint.green('allowed') : paint.red(egress ? 'blocked' : 'denied ')
   const place = `leaf ${String(index).padStart(3)}  D1 signed`
   print(io, `  ${word}  ${column(scene.who, 8)} ${column(scene.what, 37)} ${place}`)
-  print(io, paint.dim(`           ${escapeText(rule)}`))
+  print(io, paint.dim(`           ${escapeText(`${why} (${rule})`)}`))
 }
 
 async function verifyLog({ folder }: Stage, io: Io): Promise<boolean> {
+  print(io, '')
+  print(io, 'Now the verifier, as a process of its own that trusts nothing but log.vkey:')
   print(io, '')
   const { code, output } = await runVerifier(
     join(folder, 'countersign-data', 'log'),
     join(folder, 'log.vkey'),
   )
   for (const line of output.trimEnd().split('\n')) print(io, `  ${line}`)
-  const paint = paintFor(io.stdout)
   print(io, '')
-  print(
-    io,
-    code === 0
-      ? `${paint.green('log verified')} by a process that trusts only log.vkey`
-      : paint.red('log NOT verified'),
-  )
   print(io, `log: ${join(folder, 'countersign-data', 'log')}`)
   return code === 0
 }
@@ -149,10 +144,9 @@ Three things to try while it is up, from another terminal here:
 
   curl -H @${folder}/bob ${inbound}/orders/17
   curl -K ${folder}/orders -x ${egress} localhost:${services.payments}
-  npx countersign verify ${folder}/countersign-data
+  npx countersign show 3 -c ${folder}/countersign.yaml
 
-and look with 'npx countersign tail -c ${folder}/countersign.yaml'
-
-Ctrl-C ends it; the folder stays.`,
+Ctrl-C ends it; the folder stays, and 'npx countersign verify' of the log above
+finds any byte of it that you change.`,
   )
 }

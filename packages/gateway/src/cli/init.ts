@@ -93,6 +93,7 @@ export async function initialise(wanted: {
   const secrets = join(folder, 'secrets')
   for (const path of [...Object.values(paths), secrets]) await refuseExisting(path)
   try {
+    await mkdir(folder, { recursive: true })
     await mkdir(secrets, { recursive: true, mode: SECRET_FOLDER_MODE })
     const logKey = newKey(origin)
     const vkey = formatVkey(logKey.verifier)

@@ -101,10 +101,13 @@ async function keyFile(values: {
 }): Promise<string> {
   if (values.file !== undefined) return resolve(values.file)
   const { loadConfig } = await import('../config.ts')
-  const { config, resolve: inFolder } = await loadConfig(resolve(values.config))
+  const loaded = await loadConfig(resolve(values.config), {
+    files: 'unchecked',
+  })
+  const { config } = loaded
   if (values.egress !== undefined) {
     const credentials = config.services[values.egress]?.egress?.credentials
-    if (credentials !== undefined) return inFolder(credentials)
+    if (credentials !== undefined) return loaded.resolve(credentials)
     throw new CommandError(
       'CANNOT_RUN',
       `could not find keys: services.${values.egress}.egress names no 'credentials' file`,
@@ -128,7 +131,7 @@ async function keyFile(values: {
       },
     )
   }
-  return inFolder(only)
+  return loaded.resolve(only)
 }
 
 /** From the last day on which a key works to the first moment at which it does not. @throws {CommandError} `USAGE` */

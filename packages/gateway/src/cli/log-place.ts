@@ -50,7 +50,7 @@ export async function findFolders({ place, config }: LogQuestion): Promise<{
     return { dataDir: undefined, logPlace: place, vkeyFiles: [resolve(VKEY_FILE)] }
   if (place === undefined) {
     const { loadConfig } = await import('../config.ts')
-    const loaded = await loadConfig(resolve(config ?? DEFAULT_CONFIG))
+    const loaded = await loadConfig(resolve(config ?? DEFAULT_CONFIG), { files: 'unchecked' })
     const dataDir = loaded.resolve(loaded.config.data)
     return { dataDir, logPlace: join(dataDir, 'log'), vkeyFiles: [join(loaded.baseDir, VKEY_FILE)] }
   }

@@ -10,6 +10,7 @@ import type { Gateway } from '../gateway.ts'
 import { sha256Hex } from '../platform.ts'
 import { messageOf } from './errors.ts'
 import type { Opened } from './processes.ts'
+import { program } from './program.ts'
 import { say, sayError } from './terminal.ts'
 import type { Io } from './terminal.ts'
 
@@ -17,7 +18,7 @@ import type { Io } from './terminal.ts'
 const QUIET_MS = 100
 
 export async function openGateway(loaded: LoadedConfig, io: Io): Promise<Opened> {
-  const gateway = await startGateway({ loaded })
+  const gateway = await startGateway({ loaded, program: program() })
   const reloader = openReloader(gateway, loaded, io)
   const watcher = watchFile(loaded.path, () => reloader.changed())
   return {

@@ -53,8 +53,9 @@ export async function openLedger(loaded: LoadedConfig, io: Io): Promise<Opened> 
 }
 
 /** Where ledger and signer meet. */
-function signerSocket({ config, resolve }: LoadedConfig): string {
-  return resolve(config.signer.socket ?? join(config.signer.state, 'signer.sock'))
+function signerSocket(loaded: LoadedConfig): string {
+  const { config } = loaded
+  return loaded.resolve(config.signer.socket ?? join(config.signer.state, 'signer.sock'))
 }
 
 /** Signing is tried again every second: the same trouble is said when it begins, not each time. */

@@ -43,7 +43,7 @@ export const policy: Command = async ([what, ...args], io) => {
   const [method = '', target = ''] = positionals
   const actor = actorOf(values)
   const captured = capturedOf(method.toUpperCase(), target, values.egress === true)
-  const { config } = await loadConfig(resolve(values.config))
+  const { config } = await loadConfig(resolve(values.config), { files: 'unchecked' })
   const explanation = compilePolicy(config).explain(actor, captured)
   if (values.json === true) printJson(io, explanation)
   else tell(explanation, { who: describe(actor), what: `${captured.request.method} ${target}` }, io)

@@ -48,13 +48,18 @@ function processCommand(name: string, load: () => Promise<Open>): Command {
     process.title = `countersign ${name}`
     // From the first moment: an order to stop that comes while things open must not be lost.
     const orders = listenForOrders()
-    const open = await load()
-    const opened = await open(await loadConfig(values.config), io)
-    orders.onReload(() => opened.reload?.())
-    announce(name, opened, io)
-    await orders.stop
-    await closeInTime(name, opened, io)
-    return DONE
+    try {
+      const open = await load()
+      const opened = await open(await loadConfig(values.config), io)
+      orders.onReload(() => opened.reload?.())
+      announce(name, opened, io)
+      await orders.stop
+      await closeInTime(name, opened, io)
+      return DONE
+    } finally {
+      // The channel would keep this process alive.
+      if (process.connected) process.disconnect()
+    }
   }
 }
 
@@ -67,9 +72,10 @@ function listenForOrders(): Orders {
   const { promise: stop, resolve } = Promise.withResolvers<void>()
   let reload: () => void = () => undefined
   const supervised = process.send !== undefined
-  // A terminal's Ctrl-C reaches every process of the group: under `up` it alone says in which order to end.
-  process.on('SIGINT', supervised ? () => undefined : resolve)
-  process.on('SIGTERM', resolve)
+  // A terminal and systemd signal every process of a group: under `up`, it alone says in which order they end.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, supervised ? () => undefined : resolve)
+  }
   process.on('SIGHUP', () => reload())
   process.on('disconnect', resolve)
   process.on('message', (message) => {
@@ -102,6 +108,4 @@ async function closeInTime(name: string, opened: Opened, io: Io): Promise<void> 
   }, CLOSE_TIMEOUT_MS)
   await opened.close()
   clearTimeout(timer)
-  // The channel would keep this process alive.
-  if (process.connected) process.disconnect()
 }

@@ -3,12 +3,17 @@ import type { Leaf, Lifecycle } from '@countersign/record/leaf'
 import { column, counted, duration, escapeText } from './terminal.ts'
 import type { Paint } from './terminal.ts'
 
-/** What is known of a record besides its leaf. */
+/** A record, and the words for who acted and on what. */
 export interface Shown {
   readonly index: number
   readonly leaf: Leaf
-  /** The actor's name, when its addendum is at hand. */
-  readonly name?: string | undefined
+  readonly about: About
+}
+
+/** Who acted on what. An outcome says neither: it is known from its intent. */
+export interface About {
+  readonly who: string
+  readonly what: string
 }
 
 const INDEX_WIDTH = 7
@@ -16,19 +21,22 @@ const WHO_WIDTH = 18
 const WHAT_WIDTH = 22
 
 /** Index, time, who, what, and what became of it. The last column has no width: on a terminal the line is cut. */
-export function recordLine({ index, leaf, name }: Shown, paint: Paint): string {
-  const who = escapeText(whoOf(leaf, name))
-  const what = escapeText(whatOf(leaf))
+export function recordLine({ index, leaf, about }: Shown, paint: Paint): string {
   return [
     paint.dim(String(index).padStart(INDEX_WIDTH)),
     clockTime(leaf.time.occurred),
-    column(who, WHO_WIDTH),
-    column(what, WHAT_WIDTH),
+    column(escapeText(about.who), WHO_WIDTH),
+    column(escapeText(about.what), WHAT_WIDTH),
     verdict(leaf, paint),
   ].join(' ')
 }
 
-/** `alice`, `billing (service)`, `nobody`: the name when it is known, else the pseudonym. */
+/** What a record says of itself; `name` is the actor's, when its addendum is at hand. */
+export function aboutOf(leaf: Leaf, name?: string): About {
+  return { who: whoOf(leaf, name), what: whatOf(leaf) }
+}
+
+/** `user alice`, `service billing`, `nobody`: the name when it is known, else the pseudonym. */
 export function whoOf(leaf: Leaf, name?: string): string {
   if (leaf.lifecycle !== undefined)
     return 'component' in leaf.lifecycle ? leaf.lifecycle.component : 'gateway'

@@ -1,3 +1,4 @@
+import type { Leaf } from '@countersign/record/leaf'
 import { readArguments } from './arguments.ts'
 import { choosePlaces } from './choose.ts'
 import { locateLog } from './log-place.ts'
@@ -123,9 +124,16 @@ function factsOf(
     ['pinned', egress?.pinned],
     ['sni', egress?.sni],
     ['trace', leaf.trace?.id],
-    ['lifecycle', lifecycle === undefined ? undefined : JSON.stringify(lifecycle)],
+    ...lifecycleFacts(lifecycle),
   ]
   return facts.filter((fact): fact is [string, string] => fact[1] !== undefined && fact[1] !== '')
+}
+
+/** Each fact of the gateway about itself is a line: `version`, `config`, `count`... */
+function lifecycleFacts(lifecycle: Leaf['lifecycle']): [string, string][] {
+  return Object.entries(lifecycle ?? {})
+    .filter(([label]) => label !== 'kind')
+    .map(([label, value]) => [label, typeof value === 'string' ? value : JSON.stringify(value)])
 }
 
 function credentialText({

@@ -5,15 +5,16 @@ import { follow } from './follow.ts'
 import type { Followed } from './follow.ts'
 import { locateLog } from './log-place.ts'
 import type { LocatedLog } from './log-place.ts'
-import { recordLine } from './record-line.ts'
+import { aboutOf, recordLine } from './record-line.ts'
+import type { About } from './record-line.ts'
 import { actorName, openRecord } from './record-reader.ts'
 import type { OpenedRecord } from './record-reader.ts'
 import { onStopSignal } from './signals.ts'
 
 const LAST_RECORDS = 10
 
-/** Transactions whose actor is remembered between intent and outcome. */
-const NAMES_MAX = 10_000
+/** Transactions that are remembered between intent and outcome. */
+const OPEN_MAX = 10_000
 
 /** `countersign tail`. */
 export const tail: Command = async (args, io) => {
@@ -84,14 +85,14 @@ function jsonOf(content: Uint8Array | undefined): unknown {
 
 function lineShower(io: Io): Show {
   const paint = paintFor(io.stdout)
-  const names = new Map<string, string>()
+  const open = new Map<string, About>()
   return (record) => {
     const { index, leaf } = record
-    const name = actorName(record) ?? names.get(leaf.id)
-    if (leaf.phase === 'intent' && name !== undefined) names.set(leaf.id, name)
-    else names.delete(leaf.id)
+    const about = open.get(leaf.id) ?? aboutOf(leaf, actorName(record))
+    if (leaf.phase === 'intent') open.set(leaf.id, about)
+    else open.delete(leaf.id)
     // An outcome may never come: the oldest are forgotten.
-    for (const oldest of names.keys()) if (names.size > NAMES_MAX) names.delete(oldest)
-    print(io, fit(recordLine({ index, leaf, name }, paint), io.stdout))
+    for (const oldest of open.keys()) if (open.size > OPEN_MAX) open.delete(oldest)
+    print(io, fit(recordLine({ index, leaf, about }, paint), io.stdout))
   }
 }

@@ -44,8 +44,10 @@ identities:
 # What may be done, and by whom.
 roles:
   support: [orders.read]
+  sales: ['orders.*']
 grants:
   - { role: support, to: group:support }
+  - { role: sales, to: group:sales }
   # - { role: support, to: user:bob, until: 2027-01-31 }
 
 # What stands behind the gateway (in), and what calls through it (out).
@@ -54,8 +56,7 @@ services:
     owner: { team: orders }
     upstream: http://127.0.0.1:9001
     routes:
-      # Most specific first is not needed: the most specific template wins, and
-      # what no route names is refused.
+      # What no route names is refused.
       - { match: 'GET /orders/{id}', permission: orders.read }
       - { match: 'POST /orders', permission: orders.write }
     egress:

@@ -27,6 +27,9 @@ export const up: Command = async (args, io) => {
   })
   // A mistake in the file is found here, once, and not by three processes.
   const loaded = await loadConfig(resolve(values.config))
+  for (const { line, message } of loaded.warnings) {
+    say(io, `countersign: warning: ${values.config}:${line}: ${message}`)
+  }
   const json = values.json === true
   const { promise: ended, resolve: end } = Promise.withResolvers<number>()
   const supervisor = openSupervisor({
@@ -66,12 +69,13 @@ function startProcess(name: string, config: string): ChildProcess {
 }
 
 function announce(
-  { config, path, resolve: inFolder }: LoadedConfig,
+  loaded: LoadedConfig,
   supervisor: Supervisor,
   { io, json }: { io: Io; json: boolean },
 ): void {
   const { listening } = supervisor
-  const data = inFolder(config.data)
+  const { config, path } = loaded
+  const data = loaded.resolve(config.data)
   if (json) {
     print(
       io,

@@ -22,6 +22,8 @@ listen:
   egress: 127.0.0.1:0
   admin: 127.0.0.1:0
   log: 127.0.0.1:0
+ledger:
+  checkpointInterval: 100 ms # a person is watching
 
 identities:
   - issuer: ${issuer}
@@ -32,10 +34,10 @@ identities:
 
 roles:
   support: [orders.read]
-  ledgerkeeping: [invoices.*]
+  billing: [invoices.*, orders.refund]
 grants:
   - { role: support, to: group:support }
-  - { role: ledgerkeeping, to: service:billing }
+  - { role: billing, to: service:billing }
 
 services:
   orders:

@@ -72,7 +72,7 @@ function scenesOut(
     what: `> ${what}`,
     play: () => {
       // A proxy is told the destination in Host as well, as curl does.
-      const host = URL.parse(request.path)?.host ?? request.path
+      const host = request.method === 'CONNECT' ? request.path : new URL(request.path).host
       const headers = { host, 'proxy-authorization': `Basic ${basic}` }
       return send({ via: egress, ...request, headers })
     },
