@@ -110,8 +110,7 @@ export async function listenEgress(options: EgressOptions): Promise<EgressListen
       sockets.apply(limits)
     },
     async close({ graceMs = closeGraceMs } = {}) {
-      sockets.server.close()
-      sockets.server.closeIdleConnections()
+      sockets.close()
       const timer = setTimeout(() => stopping.abort(), graceMs)
       // Exchanges that are told to stop still put their outcome on record.
       await sockets.settled()
@@ -144,9 +143,10 @@ async function arrived(arrival: Arrival, room: EgressRoom, front: Front): Promis
       : httpExchange({ captured, parsed, req, res: arrival.res }, room)
   try {
     await front.options.journey(exchange)
-  } catch {
-    // A journey that fails has said so itself. What it did not answer must not look like an answer.
+  } catch (cause) {
+    // A journey that fails is a fault of ours: the client is cut off, and the process stops for want of a handler.
     connection.cut()
+    throw cause
   }
 }
 

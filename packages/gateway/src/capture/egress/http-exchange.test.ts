@@ -123,6 +123,18 @@ test('an answer without a body waits whole', async (t) => {
   await client.until((received) => received.startsWith('HTTP/1.1 204'))
 })
 
+test('an answer to HEAD keeps its length and has no body', async (t) => {
+  const port = await openUpstream(t, (_req, res) => {
+    res.setHeader('content-length', 10).end()
+  })
+  const world = await openWorld(t)
+  const client = await openWire(t, world.port)
+  client.send(request(port, [], 'HEAD'))
+  const answer = await client.until((received) => received.endsWith('\r\n\r\n'))
+  assert.match(answer, /\r\ncontent-length: 10\r\n/)
+  assert.equal((await world.outcome()).outcome, 'success')
+})
+
 test('an answer whose record can not be written is broken off', async (t) => {
   const port = await openUpstream(t, (_req, res) => {
     res.end('0123456789')

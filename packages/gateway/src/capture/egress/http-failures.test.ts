@@ -190,3 +190,37 @@ test('a body that breaks its framing ends the request and its connection to the 
   assert.equal(observed.reason, 'body_framing')
   assert.equal(observed.egress?.payload?.sha256, undefined)
 })
+
+test('bytes that are no request, behind one that is, are on record, and the connection is cut', async (t) => {
+  const port = await openTcp(t, (socket) => socket.resume())
+  const world = await openWorld(t)
+  const client = await openWire(t, world.port)
+  client.send(`${request(port)}\u0000garbage\r\n\r\n`)
+  assert.equal((await client.closed()).how, 'reset')
+  assert.equal((await world.malformed()).requestLine, undefined)
+  assert.equal((await world.outcome()).reason, 'client_gone')
+})
+
+test('a listener that closes lets its exchanges end, and says that no more will follow', async (t) => {
+  const answer = Promise.withResolvers<void>()
+  const port = await openUpstream(t, (_req, res) => void answer.promise.then(() => res.end('last')))
+  const world = await openWorld(t)
+  const client = await openWire(t, world.port)
+  client.send(request(port))
+  while (world.log.length < 3) await new Promise(setImmediate)
+  const closed = world.egress.close({ graceMs: 5_000 })
+  answer.resolve()
+  await client.until((received) => received.includes('last'))
+  await closed
+  assert.equal((await world.outcome()).outcome, 'success')
+})
+
+test('a listener that has waited long enough breaks its exchanges off, on record', async (t) => {
+  const port = await openUpstream(t, () => {})
+  const world = await openWorld(t)
+  const client = await openWire(t, world.port)
+  client.send(request(port))
+  while (world.log.length < 3) await new Promise(setImmediate)
+  await world.egress.close({ graceMs: 1 })
+  assert.equal((await world.outcome()).reason, 'gateway_stopping')
+})

@@ -10,6 +10,11 @@ import { type Dispatcher, type Pool, errors } from 'undici'
 import { type FailureReason, upstreamFailure } from '../failure.ts'
 import { responseHead } from '../response-head.ts'
 
+// A body may be slow, but not so slow that a connection is held for its own sake.
+const bodyBytesPerSecondMin = 64
+const msPerSecond = 1_000
+const nsPerMs = 1e6
+
 /** Why an answer did not come, or did not come whole. */
 export type ForwardFailure = FailureReason | 'gateway_stopping'
 
@@ -77,6 +82,8 @@ class Forward implements Dispatcher.DispatchHandler {
   #stall: NodeJS.Timeout | undefined
   #requestBytes = 0
   #requestComplete: boolean
+  /** How long the client has been waited for, and what it sent, since it last kept up with the minimum rate. */
+  #owing = { waitedMs: 0, bytes: 0 }
   #status: number | undefined
   #responseHeaders: string[] = []
   #responseBytes = 0
@@ -192,7 +199,7 @@ class Forward implements Dispatcher.DispatchHandler {
     // The client's connection outlives its body: an early answer must still reach it.
     const chunks = req.iterator({ destroyOnReturn: false })
     for (;;) {
-      const next = await this.#patiently<IteratorResult<Buffer, undefined>>(chunks.next())
+      const next = await this.#patiently(chunks.next())
       if (next.done === true) break
       this.#requestBytes += next.value.length
       if (this.#requestBytes > bodyBytesMax) throw new Stopped('body_too_large')
@@ -204,10 +211,23 @@ class Forward implements Dispatcher.DispatchHandler {
     this.#requestComplete = true
   }
 
-  async #patiently<T>(next: Promise<T>): Promise<T> {
-    const timer = setTimeout(() => this.#stop('body_timeout'), this.#options.bodyIdleTimeoutMs)
+  /** Waits for the client's next piece: in every `bodyIdleTimeout` of waiting it owes the minimum rate. */
+  async #patiently(
+    next: Promise<IteratorResult<Buffer, undefined>>,
+  ): Promise<IteratorResult<Buffer, undefined>> {
+    const { bodyIdleTimeoutMs, nowNs } = this.#options
+    const beganNs = nowNs()
+    const timer = setTimeout(
+      () => this.#stop('body_timeout'),
+      Math.max(0, bodyIdleTimeoutMs - this.#owing.waitedMs),
+    )
     try {
-      return await next
+      const piece = await next
+      this.#owing.waitedMs += Number(nowNs() - beganNs) / nsPerMs
+      this.#owing.bytes += piece.done === true ? 0 : piece.value.length
+      const owed = (bodyBytesPerSecondMin * bodyIdleTimeoutMs) / msPerSecond
+      if (this.#owing.bytes >= owed) this.#owing = { waitedMs: 0, bytes: 0 }
+      return piece
     } finally {
       clearTimeout(timer)
     }

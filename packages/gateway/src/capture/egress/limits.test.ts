@@ -53,6 +53,20 @@ test('a body that stands still for bodyIdleTimeout is broken off', async (t) => 
   assert.equal((await world.outcome()).reason, 'body_timeout')
 })
 
+test('a body that trickles more slowly than the minimum rate is broken off', async (t) => {
+  const port = await openUpstream(t, (req) => req.resume())
+  const world = await openWorld(t, { limits: { bodyIdleTimeout: 200 } })
+  const client = await openWire(t, world.port)
+  const head = `POST http://api.example:${port}/ HTTP/1.1\r\nHost: api.example:${port}\r\n`
+  client.send(`${head}Content-Length: 1000\r\n\r\n`)
+  // At most 50 bytes a second: never idle for long, and never fast enough.
+  const trickle = setInterval(() => client.send('x'), 20)
+  t.after(() => clearInterval(trickle))
+  const { reason, requestBytes } = await world.outcome()
+  assert.equal(reason, 'body_timeout')
+  assert(requestBytes < 13, `${requestBytes}`)
+})
+
 test('a client that takes nothing for bodyIdleTimeout is broken off', async (t) => {
   const port = await openUpstream(t, (_req, res) => {
     res.end(Buffer.alloc(32 * 1024 ** 2))

@@ -32,6 +32,8 @@ export interface Unreadable {
   readonly connection: Connection
   readonly defect: DefectName | 'pipelined_connect'
   readonly requestLine: string | undefined
+  /** True when another answer may be half-way out on the connection: then it can not carry one to this. */
+  readonly busy: boolean
 }
 
 /** Takes what arrives; resolves when it is answered. */
@@ -45,6 +47,8 @@ interface Line {
   /** Requests on the connection that are not answered yet, the running one included. */
   queued: number
   last: Promise<void>
+  /** The request that arrived last. */
+  newest: IncomingMessage | undefined
 }
 
 /** See the head of this file. */
@@ -60,6 +64,7 @@ export class EgressSockets {
   readonly #refused = new WeakSet<Socket>()
   readonly #running = new Set<Promise<void>>()
   #limits: FullEgressLimits
+  #closing = false
 
   constructor(limits: FullEgressLimits, tls: ListenerTls | undefined, reception: Reception) {
     this.#reception = reception
@@ -87,6 +92,13 @@ export class EgressSockets {
   /** Whether the bytes on a connection stopped being HTTP. */
   isBroken(socket: Socket): boolean {
     return this.#broken.has(socket)
+  }
+
+  /** Accepts no more connections; those that stand carry no request after the one they have. */
+  close(): void {
+    this.#closing = true
+    this.server.close()
+    this.server.closeIdleConnections()
   }
 
   /** Resolves when everything that has arrived is answered. */
@@ -125,6 +137,7 @@ export class EgressSockets {
       connection: new Connection(socket),
       queued: 0,
       last: Promise.resolve(),
+      newest: undefined,
     })
     socket.once('close', () => this.#lines.delete(socket))
   }
@@ -134,10 +147,12 @@ export class EgressSockets {
     const line = this.#lines.get(req.socket)
     if (line === undefined || this.#refused.has(req.socket)) return
     const { connection } = line
+    line.newest = req
     if (line.queued > pipelinedMax) {
-      this.#unreadable(connection, 'pipeline_too_deep', undefined)
+      this.#unreadable(line, 'pipeline_too_deep', undefined)
       return
     }
+    if (this.#closing) res.shouldKeepAlive = false
     this.#enqueue(line, () => this.#reception.arrived({ kind: 'http', connection, req, res }))
   }
 
@@ -149,7 +164,7 @@ export class EgressSockets {
     if (line === undefined || this.#refused.has(socket)) return
     const { connection } = line
     // The answers ahead of it would be written into the tunnel, or behind its 200.
-    if (line.queued > 0) this.#unreadable(connection, 'pipelined_connect', undefined)
+    if (line.queued > 0) this.#unreadable(line, 'pipelined_connect', undefined)
     else
       this.#enqueue(line, () => this.#reception.arrived({ kind: 'connect', connection, req, head }))
   }
@@ -163,21 +178,20 @@ export class EgressSockets {
       return
     }
     // Inside a body, the exchange it belongs to says on record what happened; a request of its own it is not.
-    if (line.queued > 0) {
+    if (line.queued > 0 && line.newest?.complete === false) {
       this.#broken.add(line.connection.socket)
       socket.destroy()
       return
     }
-    this.#unreadable(line.connection, defect, requestLineOf(error.rawPacket))
+    // Behind another request, the first line of what was read last is that one's.
+    const first = line.queued === 0 ? requestLineOf(error.rawPacket) : undefined
+    this.#unreadable(line, defect, first)
   }
 
-  #unreadable(
-    connection: Connection,
-    defect: Unreadable['defect'],
-    requestLine: string | undefined,
-  ): void {
+  #unreadable(line: Line, defect: Unreadable['defect'], requestLine: string | undefined): void {
+    const { connection, queued } = line
     this.#refused.add(connection.socket)
-    this.#track(this.#reception.unreadable({ connection, defect, requestLine }))
+    this.#track(this.#reception.unreadable({ connection, defect, requestLine, busy: queued > 0 }))
   }
 
   #enqueue(line: Line, answer: () => Promise<void>): void {
@@ -192,12 +206,9 @@ export class EgressSockets {
     this.#track(line.last)
   }
 
-  /** Fails closed: whatever was not foreseen ends the connection, and with it what the client waits for. */
+  /** What is not foreseen is a fault of ours: the promise is left to fail, and the process stops for want of a handler. */
   #track(running: Promise<void>): void {
     this.#running.add(running)
-    running.then(
-      () => this.#running.delete(running),
-      () => this.#running.delete(running),
-    )
+    void running.finally(() => this.#running.delete(running))
   }
 }

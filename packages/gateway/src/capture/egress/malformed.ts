@@ -68,15 +68,14 @@ export async function refuseMalformed(
 
 /** Answers, on the bare socket, what node:http could not read. */
 export async function refuseUnreadable(
-  { connection, defect, requestLine: line }: Unreadable,
+  { connection, defect, requestLine: line, busy }: Unreadable,
   { report, lingerMs }: { report: Report; lingerMs: number },
 ): Promise<void> {
   const malformed = defect === 'pipelined_connect' ? pipelinedConnect : named(defect)
   // What came last need not be the first line, and any other line may be a credential.
   const isFirst = line !== undefined && /^[A-Z-]{1,32} \S+ HTTP\/\d/.test(line)
   await report({ ...malformed, ...(isFirst ? { requestLine: cleaned(line) } : {}) }, connection)
-  // Another answer may be half-way out on this connection; only a connection without one can carry ours.
-  if (defect === 'pipelined_connect' || defect === 'pipeline_too_deep') {
+  if (busy) {
     connection.cut()
     return
   }
