@@ -9,19 +9,24 @@ import { fileURLToPath } from 'node:url'
 const MAJOR = 24
 // What a shell says of a process that SIGPIPE ended.
 const CLOSED_PIPE = 141
-const SOURCES = '@countersign/source'
-// SQLite, of which only a file lock is used, still calls itself experimental on every start.
-const FLAGS = ['--disable-warning=ExperimentalWarning']
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 const here = fileURLToPath(import.meta.url)
 const sources = join(dirname(here), '../src/cli.ts')
 // In a checkout the sources run as they are. Installed, they do not: types are not stripped below node_modules.
 const isCheckout = existsSync(sources) && !here.includes('node_modules')
-const flags = isCheckout ? [...FLAGS, '-C', SOURCES] : FLAGS
-const program = isCheckout ? sources : join(dirname(here), '../dist/cli.js')
 
 const isNew = Number(process.versions.node.split('.')[0]) >= MAJOR
-if (isNew && flags.every((flag) => process.execArgv.includes(flag))) {
+const seesSources = !isCheckout || import.meta.resolve('@countersign/tlog/hash').endsWith('.ts')
+if (isNew && seesSources) await run(isCheckout ? sources : join(dirname(here), '../dist/cli.js'))
+else again(isNew ? process.execPath : packagedNode())
+
+async function run(program) {
+  // SQLite, of which only a file lock is used, calls itself experimental on every start.
+  process.removeAllListeners('warning')
+  process.on('warning', (warning) => {
+    if (warning.name !== 'ExperimentalWarning') console.error(String(warning))
+  })
   // A reader such as `head` has had enough: no error. What keeps running goes on without a reader.
   const keepsRunning = ['up', 'signer', 'ledger', 'gateway', 'demo'].includes(process.argv[2])
   process.stdout.on('error', (error) => {
@@ -30,8 +35,6 @@ if (isNew && flags.every((flag) => process.execArgv.includes(flag))) {
   })
   const { main } = await import(program)
   process.exitCode = await main(process.argv.slice(2), process)
-} else {
-  again(isNew ? process.execPath : packagedNode())
 }
 
 /** The Node.js that npm installed with this, for a machine whose own is older. */
@@ -40,26 +43,35 @@ function packagedNode() {
   try {
     return join(dirname(createRequire(here).resolve(`${name}/package.json`)), 'bin/node')
   } catch {
-    console.error(
-      `countersign: error: could not run on Node.js ${process.versions.node}: it needs ${MAJOR}`,
-    )
-    console.error(
-      `countersign: hint: install Node.js ${MAJOR}, or run npm install here for the package ${name}`,
-    )
+    const version = process.versions.node
+    console.error(`countersign: error: could not run on Node.js ${version}: it needs ${MAJOR}`)
+    console.error(`countersign: hint: install Node.js ${MAJOR}, or run npm install for ${name}`)
     return process.exit(2)
   }
 }
 
+/** Runs this file again, on the right Node.js and with the sources in sight. */
 function again(node) {
-  const args = [...flags, here, ...process.argv.slice(2)]
+  const args = [
+    ...(isCheckout ? ['-C', '@countersign/source'] : []),
+    here,
+    ...process.argv.slice(2),
+  ]
+  const isForked = process.send !== undefined
   // In place of this process where that is possible: no parent to pass signals through, none to outlive.
-  if (typeof process.execve === 'function' && process.send === undefined) {
+  if (typeof process.execve === 'function' && !isForked) {
+    process.removeAllListeners('warning')
     process.execve(node, [node, ...args], process.env)
   }
-  const stdio = process.send === undefined ? 'inherit' : ['inherit', 'inherit', 'inherit', 'ipc']
+  const stdio = isForked ? ['inherit', 'inherit', 'inherit', 'ipc'] : 'inherit'
   const child = spawn(node, args, { stdio })
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
-  if (process.send !== undefined) passMessages(child)
+  // A terminal sends Ctrl-C to both; the commands take a second one as the first.
+  for (const signal of SIGNALS) process.on(signal, () => child.kill(signal))
+  if (isForked) {
+    child.on('message', (message) => process.send(message))
+    process.on('message', (message) => child.send(message))
+    process.on('disconnect', () => child.connected && child.disconnect())
+  }
   child.on('error', (error) => {
     console.error(`countersign: error: could not start ${node}: ${error.message}`)
     process.exit(2)
@@ -67,13 +79,7 @@ function again(node) {
   child.on('exit', (code, signal) => {
     if (signal === null) process.exit(code)
     // Ends as the child did, so that a shell sees the same.
-    for (const one of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeAllListeners(one)
+    for (const one of SIGNALS) process.removeAllListeners(one)
     process.kill(process.pid, signal)
   })
-}
-
-function passMessages(child) {
-  child.on('message', (message) => process.send(message))
-  process.on('message', (message) => child.send(message))
-  process.on('disconnect', () => child.connected && child.disconnect())
 }

@@ -40,7 +40,7 @@ export const demo: Command = async (args, io) => {
   const forget = onStopSignal(stop)
   const folder =
     values.dir === undefined
-      ? await mkdtemp(join(tmpdir(), 'countersign-demo-'))
+      ? await mkdtemp(join(tmpdir(), 'countersign-'))
       : resolve(values.dir)
   await mkdir(folder, { recursive: true })
   const closers: (() => Promise<void>)[] = []
