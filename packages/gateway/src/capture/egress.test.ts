@@ -186,10 +186,10 @@ test("Node's own proxy support reaches plain and TLS servers by fetch, http and 
     import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
     const get = async (module, url) => { const [res] = await once(module.get(url), 'response'); return text(res) }
-    console.log(await (await fetch('https://api.example:${tlsPort}/fetch')).text())
-    console.log(await get(https, 'https://api.example:${tlsPort}/https'))
-    console.log(await get(http, 'http://api.example:${plainPort}/http'))
-    process.exit()
+    const say = (line) => process.stdout.write(line + '\\n')
+    say(await (await fetch('https://api.example:${tlsPort}/fetch')).text())
+    say(await get(https, 'https://api.example:${tlsPort}/https'))
+    say(await get(http, 'http://api.example:${plainPort}/http'))
   `
   const stdout = await node(script, {
     NODE_USE_ENV_PROXY: '1',

@@ -28,7 +28,7 @@ import { renewTls } from './server.ts'
 import { type Tracer, isRequestId, openTracer } from './trace-context.ts'
 
 export type { EgressLimits } from './egress/limits.ts'
-export type { DecideAddresses, DecideTunnel, TunnelFinding, TunnelSight } from './egress/room.ts'
+export type { DecideAddresses, DecideTunnel } from './egress/room.ts'
 
 /** What a forward listener is built from. */
 export interface EgressOptions {

@@ -3,9 +3,7 @@ import { connect, type Socket } from 'node:net'
 /** Why no connection came about. */
 export type DialFailure = 'upstream_unreachable' | 'upstream_timeout' | 'abandoned'
 
-export type Dialled =
-  | { readonly socket: Socket }
-  | { readonly failure: DialFailure; readonly cause?: unknown }
+export type Dialled = { readonly socket: Socket } | { readonly failure: DialFailure }
 
 /** Dials a literal address. The signal abandons the attempt. Never rejects. */
 export function dial(
@@ -29,7 +27,7 @@ export function dial(
     resolve(dialled)
   }
   const connected = (): void => settle({ socket })
-  const failed = (cause: Error): void => settle({ failure: 'upstream_unreachable', cause })
+  const failed = (): void => settle({ failure: 'upstream_unreachable' })
   const abandon = (): void => settle({ failure: 'abandoned' })
   const timer = setTimeout(() => settle({ failure: 'upstream_timeout' }), options.timeoutMs)
   socket.once('connect', connected).once('error', failed)

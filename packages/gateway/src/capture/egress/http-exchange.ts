@@ -158,7 +158,7 @@ function concluded(
   const { failure, status, requestBytes, requestComplete, responseBytes, firstByteAtNs } = result
   const payload = more.watches.payload.summary(requestComplete)
   const replaced = failure !== undefined && !result.started && !isClients(failure)
-  const observedStatus = replaced ? statusOf(failure) : status
+  const observedStatus = failure !== undefined && !result.started ? statusOf(failure) : status
   const observed: Observed = {
     ...outcomeOf(failure, status),
     ...(observedStatus === undefined ? {} : { status: observedStatus }),
@@ -203,9 +203,9 @@ function outcomeOf(
   return { outcome: status !== undefined && status < 400 ? 'success' : 'failure' }
 }
 
-/** Broken by the client, who has no use for an answer: its connection can not be trusted, or is gone. */
+/** The client has no use for an answer: it is gone, takes nothing, or no longer speaks HTTP. */
 function isClients(failure: ForwardFailure): boolean {
-  return ['client_gone', 'client_stalled', 'body_framing', 'body_timeout'].includes(failure)
+  return ['client_gone', 'client_stalled', 'body_framing'].includes(failure)
 }
 
 function statusOf(failure: ForwardFailure): number {

@@ -45,7 +45,6 @@ export interface ForwardOptions {
 /** An answer that is over but for its end. */
 export interface ForwardResult {
   readonly failure?: ForwardFailure
-  readonly cause?: Error
   /** The server's; absent when there was no answer. */
   readonly status?: number
   readonly responseHeaders: readonly string[]
@@ -190,7 +189,7 @@ class Forward implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, cause: Error): void {
-    this.#settle({ failure: this.#failureOf(cause), cause, finish: () => {} })
+    this.#settle({ failure: this.#failureOf(cause), finish: () => {} })
   }
 
   /** The request's body as the server gets it: counted, capped, and never waited for too long. */
@@ -246,13 +245,12 @@ class Forward implements Dispatcher.DispatchHandler {
     if (this.#isOver) return
     const { req, isBroken } = this.#options
     const named = failure === 'client_gone' && isBroken(req.socket) ? 'body_framing' : failure
-    const cause = new Stopped(named)
-    this.#settle({ failure: named, cause, finish: () => {} })
+    this.#settle({ failure: named, finish: () => {} })
     // A request that was cut short takes its connection with it.
-    this.#controller?.abort(cause)
+    this.#controller?.abort(new Stopped(named))
   }
 
-  #settle(ending: { failure?: ForwardFailure; cause?: Error; finish(): void }): void {
+  #settle(ending: { failure?: ForwardFailure; finish(): void }): void {
     if (this.#isOver) return
     this.#isOver = true
     clearTimeout(this.#stall)

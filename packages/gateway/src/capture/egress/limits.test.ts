@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { test } from 'node:test'
-import { limits, openUpstream, openWire, openWorld } from './testing/world.ts'
+import { Worker } from 'node:worker_threads'
+import { fullLimits } from './limits.ts'
+import { proxyDefects } from './malformed.ts'
+import { limits, openUpstream, openWire, openWorld, request, turn } from './testing/world.ts'
 
 test('a head that takes longer than headerTimeout is 408, and on record', async (t) => {
   const world = await openWorld(t, { limits: { headerTimeout: 40 } })
@@ -49,7 +55,7 @@ test('a body that stands still for bodyIdleTimeout is broken off', async (t) => 
   client.send(
     `POST http://api.example:${port}/ HTTP/1.1\r\nHost: api.example:${port}\r\nContent-Length: 11\r\n\r\nhalf`,
   )
-  await client.closed()
+  assert.match((await client.closed()).received, /^HTTP\/1\.1 408 /)
   assert.equal((await world.outcome()).reason, 'body_timeout')
 })
 
@@ -85,6 +91,72 @@ test('a server that does not begin its answer within upstreamTimeout is 504', as
   client.send(`GET http://api.example:${port}/ HTTP/1.1\r\nHost: api.example:${port}\r\n\r\n`)
   await client.until((received) => received.startsWith('HTTP/1.1 504 '))
   assert.equal((await world.outcome()).reason, 'upstream_timeout')
+})
+
+test('a server whose queue is full is given up after connectTimeout', async (t) => {
+  // A thread that listens and never accepts.
+  const listener = new Worker(
+    `const { parentPort } = require('node:worker_threads')
+    const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+      parentPort.postMessage(server.address().port)
+      setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0))
+    })`,
+    { eval: true },
+  )
+  const [port] = (await once(listener, 'message')) as [number]
+  const queued = Array.from({ length: 8 }, () => connect({ port, host: '127.0.0.1' }))
+  for (const socket of queued) socket.on('error', () => {})
+  t.after(async () => {
+    for (const socket of queued) socket.destroy()
+    await listener.terminate()
+  })
+  await once(queued[0] ?? listener, 'connect')
+  const world = await openWorld(t, { limits: { connectTimeout: 30 } })
+  const client = await openWire(t, world.port)
+  client.send(`CONNECT api.example:${port} HTTP/1.1\r\nHost: api.example:${port}\r\n\r\n`)
+  assert.match((await client.closed()).received, /^HTTP\/1\.1 504 [^]*upstream_timeout/)
+  assert.equal((await world.outcome()).reason, 'upstream_timeout')
+})
+
+test('requests past upstreamConnectionsMax wait for a connection', async (t) => {
+  const asked: string[] = []
+  const answers: (() => void)[] = []
+  const port = await openUpstream(t, (req, res) => {
+    asked.push(req.url ?? '')
+    answers.push(() => res.end('ok'))
+    const arrived = answers.length === 1 ? first : second
+    arrived.resolve()
+  })
+  const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const world = await openWorld(t, { limits: { upstreamConnectionsMax: 1 } })
+  const clients = [await openWire(t, world.port), await openWire(t, world.port)]
+  for (const client of clients) client.send(request(port))
+  await first.promise
+  while (world.log.filter((entry) => entry.what === 'addresses').length < 2) await turn()
+  await turn()
+  assert.equal(asked.length, 1)
+  answers[0]?.()
+  await second.promise
+  answers[1]?.()
+  await world.outcome(2)
+})
+
+test('a connection to a server that is unused for upstreamIdleTimeout is closed', async (t) => {
+  const closed = Promise.withResolvers<void>()
+  const port = await openUpstream(t, (req, res) => {
+    req.socket.once('end', () => closed.resolve())
+    res.end('ok')
+  })
+  const world = await openWorld(t, { limits: { upstreamIdleTimeout: 20 } })
+  const client = await openWire(t, world.port)
+  client.send(request(port))
+  await closed.promise
+})
+
+test('the specification names every limit and every defect', () => {
+  const text = readFileSync(new URL('../../../../../docs/spec/egress.md', import.meta.url), 'utf8')
+  const names = [...Object.keys(fullLimits(limits)), ...proxyDefects.map(({ defect }) => defect)]
+  for (const name of names) assert(text.includes(`\`${name}\``), name)
 })
 
 test('connections past connectionsPerAddressMax and connectionsMax are closed, until the limit is raised', async (t) => {

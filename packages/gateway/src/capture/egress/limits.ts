@@ -27,7 +27,8 @@ const defaults = {
   lookupsMax: 256,
   addressesMax: 64,
   poolsMax: 512,
-  upstreamIdleTimeout: 15_000,
+  // Many servers close theirs after 5 s: a request sent just then would be lost.
+  upstreamIdleTimeout: 4_000,
   payloadJsonBytesMax: 64 * 1024,
 }
 

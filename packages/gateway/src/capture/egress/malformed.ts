@@ -35,6 +35,13 @@ const pipelinedConnect: EgressDefect = {
   explanation: 'CONNECT came before the requests ahead of it were answered; wait for their answers',
 }
 
+/** The defects that only a forward proxy knows. */
+export const proxyDefects: readonly EgressDefect[] = [
+  notAProxyRequest,
+  httpsNeedsConnect,
+  pipelinedConnect,
+]
+
 /** One canonical request, or what is wrong. Attacker-controlled. */
 export function judgeHead(req: Arrival['req'], bodyBytesMax: number): ParsedHead | EgressDefect {
   const url = req.url ?? ''

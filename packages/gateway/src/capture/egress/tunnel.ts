@@ -4,13 +4,12 @@
  * neither side can make us buffer more than a socket's high-water mark, and that every byte is counted.
  */
 import type { Socket } from 'node:net'
-import { type ClientHello, ClientHelloReader, type HelloDefect } from '../client-hello.ts'
+import { type ClientHello, ClientHelloReader } from '../client-hello.ts'
 
 /** What the client said first. `tls` is false for bytes that are no ClientHello, for silence, and when the server spoke first. */
 export interface FirstWords {
   readonly tls: boolean
   readonly hello?: ClientHello
-  readonly defect?: HelloDefect | 'truncated' | 'server_spoke_first' | 'silence'
 }
 
 /** Why a tunnel ended. Only `ended` is the two sides' own doing: a FIN from each, or a client that left after its own. */
@@ -71,10 +70,7 @@ class Tunnel {
   constructor(options: TunnelOptions) {
     this.#options = options
     this.#reader = new ClientHelloReader(options.clientHelloBytesMax)
-    this.#timer = setTimeout(
-      () => this.#judge({ tls: false, defect: this.#waiting.length > 0 ? 'truncated' : 'silence' }),
-      options.clientHelloTimeoutMs,
-    )
+    this.#timer = setTimeout(() => this.#judge({ tls: false }), options.clientHelloTimeoutMs)
   }
 
   run(): Promise<TunnelResult> {
@@ -99,11 +95,11 @@ class Tunnel {
     this.#waiting.push(bytes)
     const progress = this.#reader.push(bytes)
     if (progress.state === 'complete') this.#judge({ tls: true, hello: progress.hello })
-    if (progress.state === 'defect') this.#judge({ tls: false, defect: progress.defect })
+    if (progress.state === 'defect') this.#judge({ tls: false })
   }
 
   #fromUpstream(bytes: Uint8Array): void {
-    if (this.#phase === 'first words') this.#judge({ tls: false, defect: 'server_spoke_first' })
+    if (this.#phase === 'first words') this.#judge({ tls: false })
     if (this.#phase !== 'open') return
     this.#firstByteAtNs ??= this.#options.nowNs()
     this.#responseBytes += bytes.length
@@ -135,7 +131,7 @@ class Tunnel {
     if (this.#phase === 'first words') {
       // A connection opened ahead of need and closed unused is no attempt to say anything.
       if (this.#waiting.length === 0) this.#end('client_gone')
-      else this.#judge({ tls: false, defect: 'truncated' })
+      else this.#judge({ tls: false })
     }
     this.#halfClosed()
   }

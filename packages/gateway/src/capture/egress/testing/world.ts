@@ -74,7 +74,7 @@ export const allowing: Decision = {
   routeMatch: 'declared',
 }
 
-/** What the policy room is asked to implement for a service in mode enforce. */
+/** What policy does for a service in mode enforce. */
 export const enforcing: EgressOptions['decideTunnel'] = (decision, { finding }) =>
   finding === undefined
     ? decision
@@ -82,7 +82,7 @@ export const enforcing: EgressOptions['decideTunnel'] = (decision, { finding }) 
         ...decision,
         allowed: false,
         rule: 'services.shop.egress.mode: enforce',
-        reason: 'denied_explicitly',
+        reason: finding,
       }
 
 /** And in modes open and report. */
@@ -271,4 +271,11 @@ export function request(port: number, more: readonly string[] = [], method = 'GE
     `Host: api.example:${port}`,
   ]
   return [...head, ...more, '', ''].join('\r\n')
+}
+
+/** One turn of the event loop. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
 }
