@@ -198,14 +198,15 @@ test('a flood of unknown key ids causes one fetch in half a minute, and a new ke
   const flood = (count: number) =>
     Promise.all(
       Array.from({ length: count }, async (_, at) =>
-        defectsOf(room, await sign(ec, claimsFor(puppet, { at }), { kid: `k${Math.random()}` })),
+        defectsOf(room, await sign(ec, claimsFor(puppet, { at }), { kid: `k${at}` })),
       ),
     )
   assert.deepEqual(new Set((await flood(50)).flat()), new Set(['unknown_key']))
   assert.equal(fetches(), 1)
   const rotated = await givenKeyPair('ES256', 'three')
   puppet.keys = [ec.publicJwk, rotated.publicJwk]
-  const token = () => sign(rotated, claimsFor(puppet, { at: Math.random() }))
+  let made = 0
+  const token = () => sign(rotated, claimsFor(puppet, { at: made++ }))
   assert.deepEqual(await defectsOf(room, await token()), ['unknown_key'])
   room.clock.moveMs(30_000)
   // All of them wait for the one fetch.

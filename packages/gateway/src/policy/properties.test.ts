@@ -142,13 +142,31 @@ function spellings(address: string): string[] {
   const inverse = `${hex((a * 256 + b) ^ 0xffff)}:${hex((c * 256 + d) ^ 0xffff)}`
   const number = ((a * 256 + b) * 256 + c) * 256 + d
   return [
-    address, `${address}.`, String(number), `0x${hex(number)}`, `0${number.toString(8)}`,
-    `${a}.${b}.${c * 256 + d}`, `${a}.${(b * 256 + c) * 256 + d}`,
-    parts.map((part) => `0x${hex(part)}`).join('.'), parts.map((part) => `0${part.toString(8)}`).join('.'),
-    fullWidth(address), address.replaceAll('.', '。'), `::ffff:${address}`, `::ffff:${words}`, `::${address}`,
-    `::${words}`, `64:ff9b::${words}`, `64:ff9b:1::${words}`, `2002:${words}::`, `2001:0:${words}::1`,
-    `2001:0:808:808::${inverse}`, `0:0:0:0:0:FFFF:${words}`, `::ffff:0:${words}`, `::ffff:${address}%eth0`, `[::ffff:${address}]`,
-  ] // prettier-ignore
+    address,
+    `${address}.`,
+    String(number),
+    `0x${hex(number)}`,
+    `0${number.toString(8)}`,
+    `${a}.${b}.${c * 256 + d}`,
+    `${a}.${(b * 256 + c) * 256 + d}`,
+    parts.map((part) => `0x${hex(part)}`).join('.'),
+    parts.map((part) => `0${part.toString(8)}`).join('.'),
+    fullWidth(address),
+    address.replaceAll('.', '。'),
+    `::ffff:${address}`,
+    `::ffff:${words}`,
+    `::${address}`,
+    `::${words}`,
+    `64:ff9b::${words}`,
+    `64:ff9b:1::${words}`,
+    `2002:${words}::`,
+    `2001:0:${words}::1`,
+    `2001:0:808:808::${inverse}`,
+    `0:0:0:0:0:FFFF:${words}`,
+    `::ffff:0:${words}`,
+    `::ffff:${address}%eth0`,
+    `[::ffff:${address}]`,
+  ]
 }
 
 test('no allow rule, mode or range opens the floor, however the address is written', () => {
