@@ -10,7 +10,8 @@ import type { Tile } from '@countersign/tlog/tile'
 
 import { tileFromBelow } from './levels.ts'
 import type { LevelTools } from './levels.ts'
-import { hashEntries, reasonOf } from './range.ts'
+import { hashEntries } from './hashes.ts'
+import { reasonOf } from './range.ts'
 import { cutTile, readTile } from './source.ts'
 
 /** Looks at every file. @returns how many there are, and how many are newer than the checkpoint. */
@@ -92,7 +93,7 @@ async function expectedAhead(
   const bundle = await readTile(tools.source, { ...tile, level: 'entries' })
   return bundle === undefined
     ? undefined
-    : hashEntries(decodeBundle(bundle, tile.width), tile.width, tools.sha256)
+    : hashEntries(decodeBundle(bundle, tile.width), tile.width, tools.crypto.sha256Into)
 }
 
 function tileOf(path: string): Tile | undefined {

@@ -11,7 +11,8 @@ import type { Tile } from '@countersign/tlog/tile'
 import { differingSlots, readHashes } from './range.ts'
 import type { Mismatch } from './range.ts'
 import type { Finding, Findings } from './finding.ts'
-import type { LogSource } from './source.ts'
+import { hashTile } from './hashes.ts'
+import type { Crypto, LogSource } from './source.ts'
 
 /** Level 0 as the ranges left it. */
 export interface Leaves {
@@ -21,7 +22,7 @@ export interface Leaves {
 
 export interface LevelTools {
   readonly source: LogSource
-  readonly sha256: Sha256
+  readonly crypto: Crypto
   readonly findings: Findings
 }
 
@@ -41,7 +42,7 @@ export async function verifyLevels(
     partials.push(checked.partial)
     below = checked.roots
   }
-  return { root: rootOfEdge(size, partials, tools.sha256), mismatches }
+  return { root: rootOfEdge(size, partials, tools.crypto.sha256), mismatches }
 }
 
 /** Turns pairs of files that disagree into findings that name one. */
@@ -67,7 +68,7 @@ export function blame(mismatches: readonly Mismatch[], isRootRight: boolean): Fi
 /** A tile of a level above 0, computed from the full tiles below it. @returns `undefined` when one of them is missing */
 export async function tileFromBelow(
   tile: Tile & { level: number },
-  { source, sha256, findings }: LevelTools,
+  { source, crypto, findings }: LevelTools,
 ): Promise<Uint8Array | undefined> {
   const hashes = new Uint8Array(tile.width * HASH_BYTES)
   for (let slot = 0; slot < tile.width; slot++) {
@@ -77,14 +78,14 @@ export async function tileFromBelow(
       findings,
     )
     if (below === undefined) return undefined
-    hashes.set(nodeFromTile(sha256, below, TILE_HEIGHT, 0), slot * HASH_BYTES)
+    hashes.set(hashTile(below, crypto.sha256Into), slot * HASH_BYTES)
   }
   return hashes
 }
 
 async function verifyLevel(
   { level, size, below }: { level: number; size: number; below: Uint8Array },
-  { source, sha256, findings }: LevelTools,
+  { source, crypto, findings }: LevelTools,
 ): Promise<Leaves & { mismatches: Mismatch[] }> {
   const tiles = Math.ceil(below.length / HASH_BYTES / TILE_WIDTH)
   const roots: Uint8Array[] = []
@@ -105,7 +106,7 @@ async function verifyLevel(
       })
     }
     if (tile.width < TILE_WIDTH) partial = Uint8Array.from(stored)
-    else roots.push(nodeFromTile(sha256, stored, TILE_HEIGHT, 0))
+    else roots.push(hashTile(stored, crypto.sha256Into))
   }
   return { roots: concat(roots), partial, mismatches }
 }

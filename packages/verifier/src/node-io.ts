@@ -4,6 +4,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 
+import { HASH_BYTES } from '@countersign/tlog/hash'
+
 import { VerifierError } from './errors.ts'
 import type { Crypto, LogSource } from './source.ts'
 
@@ -11,14 +13,19 @@ import type { Crypto, LogSource } from './source.ts'
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
 const FETCH_TIMEOUT_MS = 30_000
 
+function sha256Into(data: Uint8Array, target: Uint8Array, at: number): void {
+  // By way of a string: a digest as a Buffer has memory of its own, and allocating that takes longer than hashing a node.
+  const digest = hash('sha256', data, 'binary')
+  for (let byte = 0; byte < HASH_BYTES; byte++) target[at + byte] = digest.charCodeAt(byte)
+}
+
 export const nodeCrypto: Crypto = {
   sha256: (data) => {
-    // By way of a string: a digest as a Buffer has memory of its own, and allocating that takes twice as long as hashing a node.
-    const digest = new Uint8Array(32)
-    const text = hash('sha256', data, 'binary')
-    for (let at = 0; at < 32; at++) digest[at] = text.charCodeAt(at)
+    const digest = new Uint8Array(HASH_BYTES)
+    sha256Into(data, digest, 0)
     return digest
   },
+  sha256Into,
   ed25519Verify: (publicKey, message, signature) => {
     const key = createPublicKey({
       key: Buffer.concat([SPKI_PREFIX, publicKey]),

@@ -81,22 +81,24 @@ function rangesOf(size: number, bundles: number): BundleRange[] {
 }
 
 function checkHere(source: LogSource): Check {
-  return async (range) => verifyRange(range, { source, sha256: nodeCrypto.sha256 })
+  return async (range) => verifyRange(range, { source, sha256Into: nodeCrypto.sha256Into })
 }
 
 function checkOn(worker: Worker): Check {
+  let settle: { resolve: (result: RangeResult) => void; reject: (error: Error) => void } | undefined
+  let failure: Error | undefined
+  const fail = (error: Error): void => {
+    failure = error
+    settle?.reject(error)
+  }
+  worker.on('message', (result: RangeResult) => settle?.resolve(result))
+  worker.on('error', fail)
+  worker.on('exit', (code) => fail(new Error(`a verifying thread ended with ${code}`)))
   return async (range) =>
     new Promise((resolve, reject) => {
-      const settle = (act: () => void): void => {
-        worker.removeAllListeners()
-        act()
-      }
-      worker.once('message', (result: RangeResult) => settle(() => resolve(result)))
-      worker.once('error', (error) => settle(() => reject(error)))
-      worker.once('exit', (code) =>
-        settle(() => reject(new Error(`a verifying thread ended with ${code}`))),
-      )
+      settle = { resolve, reject }
+      if (failure !== undefined) reject(failure)
       // oxlint-disable-next-line require-post-message-target-origin -- that is for windows
-      worker.postMessage(range)
+      else worker.postMessage(range)
     })
 }

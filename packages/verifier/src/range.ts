@@ -5,25 +5,18 @@
 import { scanEntry } from '@countersign/record/decode'
 import { RecordError } from '@countersign/record/errors'
 import { decodeBundle } from '@countersign/tlog/bundle'
-import { HASH_BYTES, hashLeaf } from '@countersign/tlog/hash'
-import type { Sha256 } from '@countersign/tlog/hash'
-import {
-  checkTileBytes,
-  nodeFromTile,
-  TILE_HEIGHT,
-  TILE_WIDTH,
-  tilePath,
-  tileWidth,
-} from '@countersign/tlog/tile'
+import { HASH_BYTES } from '@countersign/tlog/hash'
+import { checkTileBytes, TILE_WIDTH, tilePath, tileWidth } from '@countersign/tlog/tile'
 import type { Tile } from '@countersign/tlog/tile'
 import { TlogError } from '@countersign/tlog/errors'
 
 import { Findings } from './finding.ts'
 import type { Finding } from './finding.ts'
+import { hashEntries, hashTile } from './hashes.ts'
 import { Sessions } from './sessions.ts'
 import type { SessionRuns } from './sessions.ts'
 import { readTile } from './source.ts'
-import type { LogSource } from './source.ts'
+import type { LogSource, Sha256Into } from './source.ts'
 
 /** Bundles `start` to `end` (exclusive) of a log of `size` entries. */
 export interface BundleRange {
@@ -55,7 +48,7 @@ export interface RangeResult {
 
 export interface RangeTools {
   readonly source: LogSource
-  readonly sha256: Sha256
+  readonly sha256Into: Sha256Into
   /** Told after each bundle how many entries it held. */
   readonly onEntries?: ((entries: number) => void) | undefined
 }
@@ -74,14 +67,14 @@ export async function verifyRange(range: BundleRange, tools: RangeTools): Promis
     const bundle: Tile = { level: 'entries', index, width }
     const tile: Tile = { level: 0, index, width }
     const entries = await readEntries(bundle, tools.source, findings)
-    const computed = hashEntries(entries, width, tools.sha256)
+    const computed = hashEntries(entries, width, tools.sha256Into)
     const stored = await readHashes(tile, tools.source, findings)
     mismatches.push(...compare({ tile, stored, computed }, entries))
     checkRecords({ bundle, entries }, sessions, findings)
     // Upwards goes what is stored: whether that or what is below is wrong shows only against the level above.
     const upwards = stored ?? computed
     if (width < TILE_WIDTH) partial = Uint8Array.from(upwards)
-    else roots.set(nodeFromTile(tools.sha256, upwards, TILE_HEIGHT, 0), HASH_BYTES * fullTiles++)
+    else roots.set(hashTile(upwards, tools.sha256Into), HASH_BYTES * fullTiles++)
     for (const entry of entries) entryBytes += entry.length
     tools.onEntries?.(width)
   }
@@ -123,17 +116,6 @@ export function differingSlots(stored: Uint8Array, computed: Uint8Array): number
     if (!sameHash(stored, computed, slot * HASH_BYTES)) slots.push(slot)
   }
   return slots
-}
-
-/** The leaf hashes of a bundle, one after the other. */
-export function hashEntries(
-  entries: readonly Uint8Array[],
-  width: number,
-  sha256: Sha256,
-): Uint8Array {
-  const hashes = new Uint8Array(HASH_BYTES * width)
-  for (const [at, entry] of entries.entries()) hashes.set(hashLeaf(sha256, entry), at * HASH_BYTES)
-  return hashes
 }
 
 export function reasonOf(error: unknown): string {

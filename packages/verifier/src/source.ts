@@ -15,9 +15,13 @@ export interface LogSource {
   readonly widths?: (folder: string) => readonly number[]
 }
 
-/** The two primitives, passed in because each platform has fast ones of its own. */
+/** SHA-256 of `data`, its 32 bytes written to `target` from `at` on: what is hashed a million times should allocate nothing. */
+export type Sha256Into = (data: Uint8Array, target: Uint8Array, at: number) => void
+
+/** The primitives, passed in because each platform has fast ones of its own. */
 export interface Crypto {
   readonly sha256: Sha256
+  readonly sha256Into: Sha256Into
   readonly ed25519Verify: Ed25519Verify
 }
 

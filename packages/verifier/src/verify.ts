@@ -81,7 +81,7 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
   const ranges = await verifyRanges(size, options)
   for (const range of ranges) findings.merge(range.findings)
 
-  const tools = { source: options.source, sha256: options.crypto.sha256, findings }
+  const tools = { source: options.source, crypto: options.crypto, findings }
   const leaves = joinLeaves(ranges)
   const levels = await verifyLevels(size, leaves, tools)
   const isRootRight = equalBytes(levels.root, head.checkpoint.root)
@@ -179,7 +179,11 @@ async function verifyRanges(size: number, options: VerifyOptions): Promise<reado
   if (options.ranges !== undefined) return options.ranges(size, onEntries)
   const all: BundleRange = { size, start: 0, end: Math.ceil(size / TILE_WIDTH) }
   return [
-    await verifyRange(all, { source: options.source, sha256: options.crypto.sha256, onEntries }),
+    await verifyRange(all, {
+      source: options.source,
+      sha256Into: options.crypto.sha256Into,
+      onEntries,
+    }),
   ]
 }
 

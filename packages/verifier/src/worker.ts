@@ -13,7 +13,7 @@ parentPort?.on('message', (range: BundleRange) => {
 })
 
 async function answer(range: BundleRange): Promise<void> {
-  const result = await verifyRange(range, { source, sha256: nodeCrypto.sha256 })
+  const result = await verifyRange(range, { source, sha256Into: nodeCrypto.sha256Into })
   // oxlint-disable-next-line require-post-message-target-origin -- that is for windows
   parentPort?.postMessage(result)
 }
