@@ -16,7 +16,7 @@ const tail = `
 The host decides first: services that name it under \`hosts\`, else those with the longest \`*.\` pattern above it, else
 those without \`hosts\`. Among the routes of these services a literal segment beats \`{param}\`, and \`{rest...}\` comes
 last; \`{param}\` is exactly one segment, \`{rest...}\` all that follows a slash. HEAD is taken by GET routes. Segments are
-compared percent-decoded. A route with \`deny: true\` that matches wins over every other, however specific. Two routes
+compared percent-decoded; for denials also without \`;parameters\`. A route with \`deny: true\` that matches wins over every other, however specific. Two routes
 that take the same requests are an error.
 
 ## Who is who

@@ -6,7 +6,7 @@ import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
 
 export { decodeSegment, parseRouteTemplate } from './route-template.ts'
-export type { RouteTemplate, TemplateReading, TemplateSegment } from './route-template.ts'
+export type { RouteTemplate } from './route-template.ts'
 
 /** Units by which the reference and `config check` write milliseconds and bytes back. */
 export const quantityUnits: Readonly<Record<'ms' | 'B', Readonly<Record<string, number>>>> = {
@@ -335,7 +335,7 @@ export const configSchema = z.strictObject({
   signer: z
     .strictObject({
       key: path.describe('File of the signing key, made by `countersign init`.'),
-      state: path.describe('File in which the signer keeps what it last signed.'),
+      state: path.describe('Folder in which the signer keeps what it last signed.'),
       socket: path.optional().describe('Where it listens; in `data` by default.'),
     })
     .describe('The signing process: its key (made by init) and its own state.'),

@@ -94,7 +94,14 @@ test('a public route is open to nobody and to a stranger, and says so', () => {
 })
 
 test('an explicit deny wins over a more specific public route and over every grant', () => {
-  for (const path of ['/admin/health', '/admin/%68ealth', '/admin/', '/admin/x/y']) {
+  for (const path of [
+    '/admin/health',
+    '/admin/%68ealth',
+    '/admin/',
+    '/admin/x/y',
+    '/admin;v=1/x',
+    '/admin%3Bv/x',
+  ]) {
     assert.equal(policy.decide(root, at('GET', path)).reason, 'denied_explicitly', path)
   }
 })

@@ -93,7 +93,7 @@ export function decideInbound(
   if (site === undefined) return decisionOf(unplaced(inbound, roles, undefined), noService)
 
   const segments = splitPath(path) ?? noSegments
-  const denied = findRoute(site.denied, method, segments).route
+  const denied = findDenied(site, method, segments)
   if (denied !== undefined) {
     recorder?.push({
       at: denied.at,
@@ -159,6 +159,14 @@ function authorise(route: Route, actor: Actor, grants: readonly Grant[]): Verdic
   }
   const explanation = `${route.permission} is needed, and no grant in force carries it`
   return { ...refused, reason: 'no_grant', explanation }
+}
+
+/** Some servers drop `;parameters` from a segment before they route: a denial must hold for what they will see, too. */
+function findDenied(site: Site, method: string, segments: readonly string[]): Route | undefined {
+  const denied = findRoute(site.denied, method, segments).route
+  if (denied !== undefined || !segments.some((segment) => segment.includes(';'))) return denied
+  const bare = segments.map((segment) => segment.replace(/;.*$/s, ''))
+  return findRoute(site.denied, method, bare).route
 }
 
 function findSite(inbound: Inbound, rawHost: string, recorder: Recorder): Site | undefined {
