@@ -15,6 +15,7 @@ const testTools: readonly Tool[] = [
   { command: 'curl', debianPackage: 'curl', usedFor: 'real clients, direct and through the proxy' },
   { command: 'openssl', debianPackage: 'openssl', usedFor: 'certificates made by someone else' },
   { command: 'nginx', debianPackage: 'nginx-light', usedFor: 'a real upstream' },
+  { command: 'strace', debianPackage: 'strace', usedFor: 'faults of the disk' },
 ]
 
 /** Peers and the load client of `npm run bench:proxy`. */
