@@ -147,10 +147,7 @@ class Client implements Ledger {
     return this.#link !== undefined
   }
 
-  async append(
-    draft: Draft,
-    { level = 'D0', onDurable }: AppendOptions = {},
-  ): Promise<Receipt> {
+  async append(draft: Draft, { level = 'D0', onDurable }: AppendOptions = {}): Promise<Receipt> {
     if (this.#closed)
       throw new LedgerError('LEDGER_CLOSED', 'could not append: the ledger is closed')
     if (this.#queue.size >= this.#pendingMax) {

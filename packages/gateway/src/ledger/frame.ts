@@ -7,12 +7,13 @@ import { FRAME_OVERHEAD_BYTES } from './limits.ts'
 
 const SEGMENT_MAGIC = Buffer.from('CSWAL v1', 'latin1')
 const FRAME_VERSION = 1
-const HEADER_BYTES = 36
 const ROOT_BYTES = 32
 const CRC_BYTES = 4
 /** Never zero, so that a frame whose end was not written is told from one that was damaged. */
 const END_MARK = 0xa5_96_5a_69
 
+/** Bytes of a frame before its entries. */
+export const FRAME_HEADER_BYTES = 36
 /** Bytes before the first frame of a segment. */
 export const SEGMENT_HEADER_BYTES = 32
 /** Bytes of the marker that starts each frame of a segment. */
@@ -91,7 +92,7 @@ export function putFrameHeader(frame: Buffer, start: FrameStart): number {
   frame.writeUInt32BE(start.entriesBytes, 24)
   frame.writeUInt32BE(start.addendaBytes, 28)
   frame.writeUInt32BE(crc32c(frame.subarray(0, 32)), 32)
-  return HEADER_BYTES
+  return FRAME_HEADER_BYTES
 }
 
 /** Writes root, checksum and end mark behind the sections, at `at`; returns the bytes of the whole frame. */
@@ -108,7 +109,7 @@ export function decodeFrameHeader(
   at: number,
   marker: Buffer,
 ): FrameHeader | undefined {
-  if (at + HEADER_BYTES > buffer.length) return undefined
+  if (at + FRAME_HEADER_BYTES > buffer.length) return undefined
   if (buffer.compare(marker, 0, MARKER_BYTES, at, at + MARKER_BYTES) !== 0) return undefined
   if (crc32c(buffer.subarray(at, at + 32)) !== buffer.readUInt32BE(at + 32)) return undefined
   if (buffer.readUInt32BE(at + 8) !== FRAME_VERSION) return undefined
@@ -129,7 +130,7 @@ export function decodeFrame(buffer: Buffer, at: number, header: FrameHeader): Fr
   if (end > buffer.length) return undefined
   if (buffer.readUInt32BE(end - 4) !== END_MARK) return undefined
   if (crc32c(buffer.subarray(at, end - 8)) !== buffer.readUInt32BE(end - 8)) return undefined
-  const entries = at + HEADER_BYTES
+  const entries = at + FRAME_HEADER_BYTES
   const addenda = entries + header.entriesBytes
   return {
     firstIndex: header.firstIndex,

@@ -9,9 +9,9 @@ import { makeDraft, makeLog } from './testing/setup.ts'
 
 test('records are durable, then signed, then published, and every receipt verifies', async () => {
   await using log = await makeLog()
-  const signer = await runSigner(log.signer)
-  const ledger = await runLedger(log.ledger)
-  const client = await connectLedger({ socketPath: ledger.socketPath, clock: systemClock })
+  const signer = log.own(await runSigner(log.signer))
+  const ledger = log.own(await runLedger(log.ledger))
+  const client = log.own(await connectLedger({ socketPath: ledger.socketPath, clock: systemClock }))
   const content = Buffer.from('{"salt":"00","name":"Ada"}')
   const receipts = await Promise.all(
     Array.from({ length: 700 }, async (_, n) =>
@@ -53,10 +53,12 @@ test('records are durable, then signed, then published, and every receipt verifi
 
 test('a ledger that was closed is taken up where it was', async () => {
   await using log = await makeLog()
-  const signer = await runSigner(log.signer)
+  const signer = log.own(await runSigner(log.signer))
   for (let boot = 0; boot < 4; boot++) {
-    const ledger = await runLedger(log.ledger)
-    const client = await connectLedger({ socketPath: ledger.socketPath, clock: systemClock })
+    const ledger = log.own(await runLedger(log.ledger))
+    const client = log.own(
+      await connectLedger({ socketPath: ledger.socketPath, clock: systemClock }),
+    )
     await Promise.all(
       Array.from({ length: 300 }, async () =>
         client.append(makeDraft({ bytes: 200, content: Buffer.from('x') })),

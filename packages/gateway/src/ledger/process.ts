@@ -102,16 +102,18 @@ export async function runLedger(options: LedgerOptions): Promise<RunningLedger> 
     const web =
       address === undefined ? undefined : await serveLog({ dataDir: options.dataDir, address })
     core.start()
+    let closing: Promise<void> | undefined
+    const close = async (): Promise<void> => {
+      await web?.close()
+      await socket.close()
+      await core.close()
+      lock.release()
+    }
     return {
       socketPath: layout.socket,
       logAddress: web?.listening,
       recovered: found,
-      close: async () => {
-        await web?.close()
-        await socket.close()
-        await core.close()
-        lock.release()
-      },
+      close: async () => (closing ??= close()),
     }
   } catch (error) {
     lock.release()

@@ -9,6 +9,7 @@ import {
   decodeFrame,
   decodeFrameHeader,
   decodeSegmentHeader,
+  FRAME_HEADER_BYTES,
   SEGMENT_HEADER_BYTES,
 } from './frame.ts'
 import type { Frame, SegmentHeader } from './frame.ts'
@@ -127,7 +128,9 @@ function tearOf(segment: FoundSegment, buffer: Buffer): Tear | undefined {
   const header = decodeFrameHeader(buffer, end, segment.header.marker)
   const extent = header === undefined ? used : Math.min(end + header.bytes, buffer.length)
   if (used > extent) throw corrupt({ path, byte: extent }, 'bytes that belong to no frame')
-  if (!looksTorn(buffer, end, extent)) {
+  // Not even the header is all there; a whole frame is longer than that, and does not end in zeros.
+  const isHeaderCut = header === undefined && used < end + FRAME_HEADER_BYTES
+  if (!isHeaderCut && !looksTorn(buffer, end, extent)) {
     // Every sector was written, so the frame was whole once: it may have been acknowledged.
     throw corrupt(
       { path, byte: end },

@@ -80,17 +80,16 @@ export async function runSigner(options: SignerOptions): Promise<RunningSigner> 
     // We hold the lock, so a socket that is there is what a killed process left.
     await unlink(options.socketPath).catch(() => undefined)
     await listen(server, options.socketPath)
-    return {
-      socketPath: options.socketPath,
-      close: async () => {
-        const closed = new Promise((resolve) => server.close(resolve))
-        server.closeAllConnections()
-        await closed
-        await desk.idle()
-        state.close()
-        lock.release()
-      },
+    let closing: Promise<void> | undefined
+    const close = async (): Promise<void> => {
+      const closed = new Promise((resolve) => server.close(resolve))
+      server.closeAllConnections()
+      await closed
+      await desk.idle()
+      state.close()
+      lock.release()
     }
+    return { socketPath: options.socketPath, close: async () => (closing ??= close()) }
   } catch (error) {
     lock.release()
     throw error

@@ -2,12 +2,11 @@
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { corrupt } from './errors.ts'
-import { decodeFrame, decodeFrameHeader } from './frame.ts'
+import { decodeFrame, decodeFrameHeader, FRAME_HEADER_BYTES } from './frame.ts'
 import type { Frame } from './frame.ts'
 import type { WalPlace } from './wal.ts'
 
 const CHUNK_BYTES = 1024 * 1024
-const FRAME_HEADER_BYTES = 36
 
 /**
  * The frames that hold records `from` up to `to`, in order; both are frame boundaries or lie inside the first and last.

@@ -11,7 +11,7 @@ import {
   linkSync,
   openSync,
   readSync,
-  unlinkSync,
+  rmSync,
   writeSync,
 } from 'node:fs'
 import { link, open, readdir, unlink } from 'node:fs/promises'
@@ -27,6 +27,9 @@ import {
 import type { SegmentHeader } from './frame.ts'
 import { PRIVATE_FILE_MODE, segmentName } from './layout.ts'
 import type { FoundSegment, Scan, Tear } from './scan.ts'
+
+const DISK_HINT =
+  'look at the disk (space, errors in dmesg), then start again; acknowledged records are safe'
 
 /** Zeros are written in pieces, so that a commit never waits behind 64 MiB of them. */
 const ZERO_BYTES = 1024 * 1024
@@ -113,13 +116,13 @@ export class Wal {
     const { file, path, header } = this.#current
     try {
       const written = writeSync(file, frame, 0, frame.length, this.#offset)
-      if (written !== frame.length) throw new Error(`wrote ${written} of ${frame.length} bytes`)
+      checkWritten(written, frame.length)
       fdatasyncSync(file)
     } catch (cause) {
       // A crash here leaves a torn frame, or a whole one that nobody was told of. Recovery knows both.
       throw new LedgerError('LEDGER_IO', `could not commit: ${path}, byte ${this.#offset}`, {
         cause,
-        hint: 'look at the disk (space, errors in dmesg), then start again; acknowledged records are safe',
+        hint: DISK_HINT,
       })
     }
     if (this.#offset === SEGMENT_HEADER_BYTES) this.#retain({ header, path }, firstIndex)
@@ -273,23 +276,25 @@ async function prepareSegment(
   options: { number: number; bytes: number },
 ): Promise<Segment> {
   const { path, draft, header } = plan(folder, options)
-  const handle = await open(draft, 'wx', PRIVATE_FILE_MODE)
   try {
-    const zeros = Buffer.alloc(ZERO_BYTES)
-    for (let at = 0; at < header.bytes; at += ZERO_BYTES) {
-      await handle.write(zeros, 0, Math.min(ZERO_BYTES, header.bytes - at), at)
-      await handle.datasync()
+    const handle = await open(draft, 'wx', PRIVATE_FILE_MODE)
+    try {
+      const zeros = Buffer.alloc(ZERO_BYTES)
+      for (let at = 0; at < header.bytes; at += ZERO_BYTES) {
+        const wanted = Math.min(ZERO_BYTES, header.bytes - at)
+        const { bytesWritten } = await handle.write(zeros, 0, wanted, at)
+        checkWritten(bytesWritten, wanted)
+        await handle.datasync()
+      }
+      await handle.write(encodeSegmentHeader(header), 0, SEGMENT_HEADER_BYTES, 0)
+      await handle.sync()
+    } finally {
+      await handle.close()
     }
-    await handle.write(encodeSegmentHeader(header), 0, SEGMENT_HEADER_BYTES, 0)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  // Linked, not renamed: the commit path may have made this segment in the meantime, and must never lose it.
-  try {
+    // Linked, not renamed: the commit path may have made this segment in the meantime, and must never lose it.
     await link(draft, path)
   } finally {
-    await unlink(draft)
+    await unlink(draft).catch(() => undefined)
   }
   await syncDirectory(dirname(path))
   return { header, path, file: openSync(path, 'r+') }
@@ -297,25 +302,45 @@ async function prepareSegment(
 
 function prepareSegmentSync(folder: string, options: { number: number; bytes: number }): Segment {
   const { path, draft, header } = plan(folder, options)
-  const file = openSync(draft, 'wx+', PRIVATE_FILE_MODE)
-  const zeros = Buffer.alloc(ZERO_BYTES)
-  for (let at = 0; at < header.bytes; at += ZERO_BYTES) {
-    writeSync(file, zeros, 0, Math.min(ZERO_BYTES, header.bytes - at), at)
-  }
-  writeSync(file, encodeSegmentHeader(header), 0, SEGMENT_HEADER_BYTES, 0)
-  fsyncSync(file)
-  closeSync(file)
   try {
+    const file = openSync(draft, 'wx+', PRIVATE_FILE_MODE)
+    const zeros = Buffer.alloc(ZERO_BYTES)
+    for (let at = 0; at < header.bytes; at += ZERO_BYTES) {
+      const wanted = Math.min(ZERO_BYTES, header.bytes - at)
+      checkWritten(writeSync(file, zeros, 0, wanted, at), wanted)
+    }
+    writeSync(file, encodeSegmentHeader(header), 0, SEGMENT_HEADER_BYTES, 0)
+    fsyncSync(file)
+    closeSync(file)
     linkSync(draft, path)
-  } catch (error) {
+    syncFolder(folder)
+  } catch (cause) {
     // Prepared in the background a moment ago, and whole: that one will do.
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    const isThere = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST'
+    if (!isThere) {
+      throw new LedgerError('LEDGER_IO', `could not make the next segment: ${path}`, {
+        cause,
+        hint: DISK_HINT,
+      })
+    }
+  } finally {
+    rmSync(draft, { force: true })
   }
-  unlinkSync(draft)
-  const parent = openSync(folder, 'r')
-  fsyncSync(parent)
-  closeSync(parent)
   return openPrepared(path)
+}
+
+/** A disk that is nearly full writes less than it was asked to, without an error. */
+function checkWritten(written: number, wanted: number): void {
+  if (written !== wanted) throw new Error(`wrote ${written} of ${wanted} bytes: the disk is full`)
+}
+
+function syncFolder(folder: string): void {
+  const file = openSync(folder, 'r')
+  try {
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
 }
 
 function openPrepared(path: string): Segment {

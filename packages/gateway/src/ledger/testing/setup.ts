@@ -32,6 +32,8 @@ export interface TestLog extends AsyncDisposable {
   readonly vkey: string
   readonly ledger: LedgerOptions
   readonly signer: SignerOptions
+  /** Closes it before the folder goes, whatever becomes of the test; the last one first. */
+  own<T extends { close(): Promise<void> }>(closable: T): T
 }
 
 export async function makeLog(options: Partial<LedgerOptions> = {}): Promise<TestLog> {
@@ -43,7 +45,12 @@ export async function makeLog(options: Partial<LedgerOptions> = {}): Promise<Tes
   const socketPath = join(folder, 'signer.sock')
   await createLog({ dataDir, origin: ORIGIN })
   await createSignerState({ stateDir, origin: ORIGIN })
+  const owned: { close(): Promise<void> }[] = []
   return {
+    own: (closable) => {
+      owned.push(closable)
+      return closable
+    },
     folder,
     dataDir,
     vkey: log.vkey,
@@ -61,7 +68,10 @@ export async function makeLog(options: Partial<LedgerOptions> = {}): Promise<Tes
       ...options,
     },
     signer: { key: log.skey, stateDir, sequencerVkey: sequencer.vkey, origin: ORIGIN, socketPath },
-    [Symbol.asyncDispose]: async () => rm(folder, { recursive: true, force: true }),
+    [Symbol.asyncDispose]: async () => {
+      for (const closable of owned.toReversed()) await closable.close().catch(() => undefined)
+      await rm(folder, { recursive: true, force: true })
+    },
   }
 }
 
@@ -91,17 +101,25 @@ export interface TestProcess {
   readonly child: ChildProcess
   readonly exited: Promise<{ code: number | null; stderr: string }>
   kill(): Promise<void>
+  /** As `kill`, so that a test can own it. */
+  close(): Promise<void>
 }
 
-/** Starts `ledger-main.ts` or `signer-main.ts` and waits until it listens. */
+/** Starts `ledger-main.ts` or `signer-main.ts` and waits until it listens; `under` is a command to run it under. */
 export async function startProcess(
   kind: 'ledger' | 'signer',
   options: object,
+  under: readonly string[] = [],
 ): Promise<TestProcess> {
   const main = fileURLToPath(new URL(`./${kind}-main.ts`, import.meta.url))
-  const child = spawn(process.execPath, ['-C', '@countersign/source', main], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
+  const [command = process.execPath, ...args] = [
+    ...under,
+    process.execPath,
+    '-C',
+    '@countersign/source',
+    main,
+  ]
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] })
   let stderr = ''
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
   const exited = new Promise<{ code: number | null; stderr: string }>((resolve) => {
@@ -112,12 +130,9 @@ export async function startProcess(
   const early = exited.then(() => Promise.reject(new Error(`${kind} ended at start: ${stderr}`)))
   early.catch(() => undefined)
   await Promise.race([ready, early])
-  return {
-    child,
-    exited,
-    kill: async () => {
-      child.kill('SIGKILL')
-      await exited
-    },
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await exited
   }
+  return { child, exited, kill, close: kill }
 }
