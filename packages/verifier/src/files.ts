@@ -71,29 +71,45 @@ async function checkAhead(tile: Tile, signed: Tile, tools: LevelTools): Promise<
       message: `it does not begin with ${tilePath(signed)}, which was signed`,
     })
   }
-  if (tile.level === 'entries') return
   try {
-    const expected = await expectedAhead({ ...tile, level: tile.level }, tools)
-    if (expected === undefined || equalBytes(bytes, expected)) return
-    tools.findings.add({
-      code: 'TILE_MISMATCH',
-      path,
-      message: 'it is newer than the checkpoint, and not what the files below it give',
-    })
+    const problem = await problemAhead(tile, bytes, tools)
+    if (problem !== undefined)
+      tools.findings.add({
+        code: 'TILE_MISMATCH',
+        path,
+        message: `it is newer than the checkpoint, and ${problem}`,
+      })
   } catch (error) {
     tools.findings.add({ code: 'FILE_MALFORMED', path, message: reasonOf(error) })
   }
 }
 
-async function expectedAhead(
-  tile: Tile & { level: number },
+async function problemAhead(
+  tile: Tile,
+  bytes: Uint8Array,
   tools: LevelTools,
+): Promise<string | undefined> {
+  if (tile.level === 'entries') {
+    decodeBundle(bytes, tile.width)
+    return undefined
+  }
+  const expected =
+    tile.level === 0
+      ? await leavesBelow(tile, tools)
+      : await tileFromBelow({ ...tile, level: tile.level }, tools)
+  // What is below a tile is published before it.
+  if (expected === undefined) return 'what is below it is not there'
+  return equalBytes(bytes, expected) ? undefined : 'not what the files below it give'
+}
+
+async function leavesBelow(
+  tile: Tile,
+  { source, crypto }: LevelTools,
 ): Promise<Uint8Array | undefined> {
-  if (tile.level > 0) return tileFromBelow(tile, tools)
-  const bundle = await readTile(tools.source, { ...tile, level: 'entries' })
+  const bundle = await readTile(source, { ...tile, level: 'entries' })
   return bundle === undefined
     ? undefined
-    : hashEntries(decodeBundle(bundle, tile.width), tile.width, tools.crypto.sha256Into)
+    : hashEntries(decodeBundle(bundle, tile.width), tile.width, crypto.sha256Into)
 }
 
 function tileOf(path: string): Tile | undefined {

@@ -39,13 +39,7 @@ test('every single-bit flip of every file of a small log is found, and the findi
 
 test('a single-bit flip in a log of three levels is found, and the finding names that file', async () => {
   const { files } = await logOf([300, 65_536 + 300])
-  const paths = [
-    'tile/2/000.p/1',
-    'tile/1/000',
-    'tile/1/000.p/1',
-    'tile/0/257.p/44',
-    'tile/entries/000',
-  ]
+  const paths = ['tile/2/000.p/1', 'tile/1/000', 'tile/entries/000']
   for (const path of paths) {
     const bits = (files.get(path)?.length ?? 0) * 8
     assert.ok(bits > 0, path)
