@@ -11,7 +11,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { checkLedger } from '../../packages/gateway/src/ledger.ts'
+import { decodeEntry } from '@countersign/record/decode'
+import type { Leaf } from '@countersign/record/leaf'
+import { checkLedger, connectLedger, layoutOf } from '../../packages/gateway/src/ledger.ts'
+import { systemClock } from '../../packages/gateway/src/platform.ts'
 
 export const program = fileURLToPath(
   new URL('../../packages/gateway/bin/countersign.js', import.meta.url),
@@ -38,8 +41,10 @@ export interface Rig extends AsyncDisposable {
   readonly vkey: string
   readonly ports: Ports
   readonly origin: string
-  /** stdout and stderr of the gateway so far. */
+  /** stdout and stderr of the three so far. */
   readonly output: () => string
+  /** Resolves when the gateway's output, from now on, holds a text. */
+  said(text: string): Promise<void>
   start(part: Part): Promise<void>
   startAll(): Promise<void>
   /** SIGKILL, and waits until it is gone. */
@@ -50,6 +55,8 @@ export interface Rig extends AsyncDisposable {
   write(wanted: Wanted): Promise<void>
   /** Runs the command line; never throws on a non-zero exit. */
   command(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }>
+  /** All records so far, also those not yet published. The ledger must be running. */
+  records(): Promise<Leaf[]>
   /** Re-hashes the whole tree. */
   check(): Promise<void>
 }
@@ -60,7 +67,19 @@ export async function openRig(wanted: (ports: Ports) => Wanted): Promise<Rig> {
   const ports = await freePorts()
   const configFile = join(dir, 'countersign.yaml')
   const children = new Map<Part, ChildProcess>()
+  const listeners = new Set<() => void>()
   let output = ''
+  const said: Rig['said'] = (text) => {
+    const from = output.length
+    return new Promise((resolve) => {
+      const listener = (): void => {
+        if (!output.slice(from).includes(text)) return
+        listeners.delete(listener)
+        resolve()
+      }
+      listeners.add(listener)
+    })
+  }
 
   const command: Rig['command'] = async (...args) => {
     try {
@@ -84,7 +103,8 @@ export async function openRig(wanted: (ports: Ports) => Wanted): Promise<Rig> {
     })
     children.set(part, child)
     const collect = (data: Buffer): void => {
-      if (part === 'gateway' || child.exitCode !== 0) output += data.toString()
+      output += data.toString()
+      for (const listener of listeners) listener()
     }
     child.stdout?.on('data', collect)
     child.stderr?.on('data', collect)
@@ -125,6 +145,7 @@ export async function openRig(wanted: (ports: Ports) => Wanted): Promise<Rig> {
     ports,
     origin,
     output: () => output,
+    said,
     start,
     async startAll() {
       for (const part of startOrder) await start(part)
@@ -134,6 +155,7 @@ export async function openRig(wanted: (ports: Ports) => Wanted): Promise<Rig> {
     signal: (part, signal) => void children.get(part)?.kill(signal),
     write,
     command,
+    records: () => records(dataDir),
     async check() {
       await checkLedger(dataDir, { vkey })
     },
@@ -142,6 +164,18 @@ export async function openRig(wanted: (ports: Ports) => Wanted): Promise<Rig> {
       await rm(dir, { recursive: true, force: true })
     },
   }
+}
+
+async function records(dataDir: string): Promise<Leaf[]> {
+  const ledger = await connectLedger({ socketPath: layoutOf(dataDir).socket, clock: systemClock })
+  const leaves: Leaf[] = []
+  for (;;) {
+    const page = await ledger.entries(leaves.length, 1024)
+    if (page.length === 0) break
+    for (const entry of page) leaves.push(decodeEntry(entry).leaf)
+  }
+  await ledger.close()
+  return leaves
 }
 
 function base(origin: string, ports: Ports): Wanted {
@@ -162,11 +196,21 @@ function base(origin: string, ports: Ports): Wanted {
 }
 
 async function freePorts(): Promise<Ports> {
-  const servers = await Promise.all([0, 1, 2, 3].map(() => listening()))
+  const [inbound = 0, egress = 0, admin = 0, log = 0] = await take(4)
+  return { inbound, egress, admin, log }
+}
+
+/** A port that nobody listens on. */
+export async function freePort(): Promise<number> {
+  const [port = 0] = await take(1)
+  return port
+}
+
+async function take(count: number): Promise<number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, () => listening()))
   const ports = servers.map((server) => (server.address() as AddressInfo).port)
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  const [inbound = 0, egress = 0, admin = 0, log = 0] = ports
-  return { inbound, egress, admin, log }
+  return ports
 }
 
 async function listening(): Promise<ReturnType<typeof createServer>> {

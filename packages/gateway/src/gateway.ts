@@ -22,7 +22,7 @@ import { type CanonicalLog, openCanonicalLog } from './gateway/canonical-log.ts'
 import { type Lifetime, type Program, openLifetime } from './gateway/lifetime.ts'
 import { type Metrics, openMetrics } from './gateway/metrics.ts'
 import { type Pressure, openPressure } from './gateway/pressure.ts'
-import { readListener, readUpstreams } from './gateway/material.ts'
+import { type ListenerMaterial, readListener, readUpstreams } from './gateway/material.ts'
 import { openOwnAddresses } from './gateway/own-addresses.ts'
 import { type Identity, openIdentity } from './identity.ts'
 import {
@@ -335,25 +335,28 @@ interface EgressStart {
 /** Swaps policy and identity in one step; listeners follow. A version that cannot be built changes nothing. */
 async function reload(next: LoadedConfig, running: Running, listeners: Listeners): Promise<void> {
   const { inForce, identity, lifetime, log } = running
+  // All that can fail comes first.
   const policy = compilePolicy(next.config)
-  const services = await readUpstreams(next)
-  const previous = inForce.loaded
+  const { limits, trustedHops, listen: wanted } = next.config
+  const [services, inbound, egress] = await Promise.all([
+    readUpstreams(next),
+    wanted.inbound && readListener(wanted.inbound, next),
+    wanted.egress && readListener(wanted.egress, next),
+  ])
   await identity.reload(next)
+  const previous = inForce.loaded
   inForce.policy = policy
   inForce.loaded = next
-  const { limits, trustedHops, listen: wanted } = next.config
-  const tls = wanted.inbound && (await readListener(wanted.inbound, next)).tls
-  listeners.inbound?.update({
-    services,
-    trustedHops,
-    limits,
-    ...(tls === undefined ? {} : { tls }),
-  })
-  listeners.egress?.update({ limits })
+  listeners.inbound?.update({ services, trustedHops, limits, ...tlsOf(inbound) })
+  listeners.egress?.update({ limits, ...tlsOf(egress) })
   for (const key of needRestart(previous.config, next.config)) {
     log.logger.warn({ key }, 'changed in the file, and waits for a restart')
   }
   await lifetime.changed(previous.sha256)
+}
+
+function tlsOf(material: ListenerMaterial | undefined): Pick<ListenerMaterial, 'tls'> {
+  return material?.tls === undefined ? {} : { tls: material.tls }
 }
 
 /** Keys that are read once, at the start. */
