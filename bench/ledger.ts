@@ -217,8 +217,8 @@ function figuresOf(level: string, rate: string, open: Open | undefined): Result 
   }
 }
 
-function percentile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
+function percentile(took: readonly number[], share: number): number {
+  const sorted = took.toSorted((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
 }
 

@@ -122,7 +122,10 @@ class Client implements Ledger {
   #timer: NodeJS.Timeout | undefined
   #pauseMs = RECONNECT_MS_MIN
   #down: LedgerError = unavailable(undefined)
+  /** Accepts no more drafts. */
   #closed = false
+  /** Has let go of the ledger for good. */
+  #ended = false
   #drained: (() => void) | undefined
   /** Restarted with each message; when it fires and one is still in flight, the ledger hangs. */
   readonly #watch: NodeJS.Timeout
@@ -212,6 +215,7 @@ class Client implements Ledger {
     clearTimeout(within)
     clearTimeout(this.#watch)
     clearTimeout(this.#timer)
+    this.#ended = true
     const link = this.#link
     this.#link = undefined
     link?.break(new LedgerError('LEDGER_CLOSED', 'could not ask: the ledger is closed'))
@@ -331,7 +335,7 @@ class Client implements Ledger {
   }
 
   #retryLater(): void {
-    if (this.#closed && this.#queue.size === 0) return
+    if (this.#ended || (this.#closed && this.#queue.size === 0)) return
     this.#timer = setTimeout(() => {
       this.#reconnect().catch(() => this.#retryLater())
     }, this.#pauseMs)
@@ -359,6 +363,10 @@ class Client implements Ledger {
     }
     this.#unseen = Math.max(this.#unseen, durable)
     this.#queue.requeueSent()
+    if (this.#ended) {
+      link.break(new LedgerError('LEDGER_CLOSED', 'could not go on: the ledger is closed'))
+      return
+    }
     this.#adopt(link)
     this.#options.onUp?.()
     if (this.#queue.size === 0) this.#drained?.()

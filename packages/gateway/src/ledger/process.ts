@@ -141,6 +141,7 @@ class Core implements Backend {
   #timer: NodeJS.Timeout | undefined
   #lastError: string | null = null
   #failed = false
+  #closing = false
 
   constructor(
     options: LedgerOptions,
@@ -263,6 +264,7 @@ class Core implements Backend {
   }
 
   async close(): Promise<void> {
+    this.#closing = true
     clearTimeout(this.#timer)
     if (!this.#failed) {
       this.record({ kind: 'shutdown', component: 'ledger' })
@@ -275,7 +277,7 @@ class Core implements Backend {
   }
 
   #schedule(round: () => void): void {
-    if (!this.#failed)
+    if (!this.#failed && !this.#closing)
       this.#timer = setTimeout(round, this.#options.checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS)
   }
 

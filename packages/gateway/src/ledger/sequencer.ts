@@ -89,10 +89,10 @@ export class Sequencer {
 
   #commitFrame(groups: readonly Group[]): void {
     const firstIndex = this.tree.size
-    const frame = this.#assemble(groups, firstIndex)
+    const { frame, root } = this.#assemble(groups, firstIndex)
     // A crash before the sync inside loses nothing that was acknowledged; after it, recovery finds the whole frame.
     this.wal.commit(frame, firstIndex)
-    this.#durable = { size: this.tree.size, root: this.tree.root() }
+    this.#durable = { size: this.tree.size, root }
     let index = firstIndex
     for (const group of groups) {
       group.committed(index)
@@ -100,8 +100,11 @@ export class Sequencer {
     }
   }
 
-  /** Appends the groups to the tree, and returns their frame. Sections are copied once, and never parsed again. */
-  #assemble(groups: readonly Group[], firstIndex: number): Buffer {
+  /** Appends the groups to the tree, and returns their frame and the root after them. Sections are copied once, and never parsed again. */
+  #assemble(
+    groups: readonly Group[],
+    firstIndex: number,
+  ): { frame: Buffer; root: Uint8Array } {
     let [count, entriesBytes, addendaBytes] = [0, 0, 0]
     for (const group of groups) {
       count += group.count
@@ -119,8 +122,9 @@ export class Sequencer {
       at += group.entries.length
     }
     for (const group of groups) at += group.addenda.copy(frame, at)
-    putFrameEnd(frame, at, this.tree.root())
-    return frame
+    const root = this.tree.root()
+    putFrameEnd(frame, at, root)
+    return { frame, root }
   }
 }
 

@@ -218,7 +218,7 @@ test('a bit that flipped in any frame stops recovery, and the message names file
         (error) => {
           ok(
             error instanceof LedgerError && error.code === 'LEDGER_CORRUPT' && error.fatal,
-            `bit ${bit}: ${error}`,
+            `bit ${bit}: ${String(error)}`,
           )
           ok(error.message.includes(path))
           if (frame !== undefined)

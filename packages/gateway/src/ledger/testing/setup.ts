@@ -112,14 +112,14 @@ export async function startProcess(
   under: readonly string[] = [],
 ): Promise<TestProcess> {
   const main = fileURLToPath(new URL(`./${kind}-main.ts`, import.meta.url))
-  const [command = process.execPath, ...args] = [
+  const [command, ...args] = [
     ...under,
     process.execPath,
     '-C',
     '@countersign/source',
     main,
-  ]
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+  ] as const
+  const child = spawn(command ?? process.execPath, args, { stdio: ['pipe', 'pipe', 'pipe'] })
   let stderr = ''
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
   const exited = new Promise<{ code: number | null; stderr: string }>((resolve) => {
