@@ -93,21 +93,47 @@ export interface GatewayOptions {
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const running = await build(options, options.clock ?? systemClock)
-  // The tail of the last session is closed, and this one announced, before the first request is taken.
-  await running.lifetime.begin()
-  const listeners = await listen(running)
+  try {
+    // The tail of the last session is closed, and this one announced, before the first request is taken.
+    await running.lifetime.begin()
+    const listeners = await listen(running)
+    return gatewayOf(running, listeners)
+  } catch (cause) {
+    // What is open would keep the process alive, reconnecting for ever.
+    await closeAll([() => running.ledger.close(), () => running.identity.close()]).catch(
+      () => undefined,
+    )
+    throw cause
+  }
+}
+
+function gatewayOf(running: Running, listeners: Listeners): Gateway {
   return {
     addresses: listeners.addresses,
     reload: (next) => reload(next, running, listeners),
     refused: (sha256, cause) => running.lifetime.refused(sha256, cause),
     async close() {
-      await listeners.close()
-      await running.lifetime.end()
-      await running.ledger.close()
-      await running.identity.close()
-      running.log.flush()
+      await closeAll([
+        () => listeners.close(),
+        () => running.lifetime.end(),
+        () => running.ledger.close(),
+        () => running.identity.close(),
+      ]).finally(() => running.log.flush())
     },
   }
+}
+
+/** Takes every step, also after one that failed; then throws what the first of those threw. */
+async function closeAll(steps: readonly (() => Promise<void>)[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const step of steps) {
+    try {
+      await step()
+    } catch (cause) {
+      failures.push(cause)
+    }
+  }
+  if (failures.length > 0) throw failures[0]
 }
 
 async function build({ loaded, program }: GatewayOptions, clock: Clock): Promise<Running> {
