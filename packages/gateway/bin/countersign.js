@@ -2,7 +2,7 @@
 // Plain JavaScript that Node.js 20 reads too: it finds a Node.js 24, and runs the command line there.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import module, { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -33,6 +33,9 @@ async function run(program) {
     if (error.code !== 'EPIPE') throw error
     if (!keepsRunning) process.exit(CLOSED_PIPE)
   })
+  // What was stripped and compiled once is kept beside the packages, where only who may change these can write.
+  if (isCheckout)
+    module.enableCompileCache(join(dirname(here), '../../../node_modules/.cache/countersign'))
   const { main } = await import(program)
   process.exitCode = await main(process.argv.slice(2), process)
 }

@@ -39,9 +39,7 @@ export const demo: Command = async (args, io) => {
   const { promise: stopped, resolve: stop } = Promise.withResolvers<void>()
   const forget = onStopSignal(stop)
   const folder =
-    values.dir === undefined
-      ? await mkdtemp(join(tmpdir(), 'countersign-'))
-      : resolve(values.dir)
+    values.dir === undefined ? await mkdtemp(join(tmpdir(), 'countersign-')) : resolve(values.dir)
   await mkdir(folder, { recursive: true })
   const closers: (() => Promise<void>)[] = []
   try {

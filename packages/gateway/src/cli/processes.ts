@@ -37,6 +37,12 @@ export const gateway: Command = processCommand(
   async () => (await import('./open-gateway.ts')).openGateway,
 )
 
+/** Whoever would say in which order to end is gone: these pauses say it instead. */
+const ORPHAN_DELAY_MS: Readonly<Record<string, number>> = { gateway: 0, ledger: 1000, signer: 2000 }
+
+/** How long what is left of a process that has ended its work may keep it. */
+const LINGER_MS = 2000
+
 type Open = (loaded: LoadedConfig, io: Io) => Promise<Opened>
 
 function processCommand(name: string, load: () => Promise<Open>): Command {
@@ -47,7 +53,7 @@ function processCommand(name: string, load: () => Promise<Open>): Command {
     })
     process.title = `countersign ${name}`
     // From the first moment: an order to stop that comes while things open must not be lost.
-    const orders = listenForOrders()
+    const orders = listenForOrders(name)
     try {
       const open = await load()
       const opened = await open(await loadConfig(values.config), io)
@@ -57,8 +63,9 @@ function processCommand(name: string, load: () => Promise<Open>): Command {
       await closeInTime(name, opened, io)
       return DONE
     } finally {
-      // The channel would keep this process alive.
+      // The channel would keep this process alive; and whatever else does, its work is over.
       if (process.connected) process.disconnect()
+      setTimeout(() => process.exit(), LINGER_MS).unref()
     }
   }
 }
@@ -68,7 +75,7 @@ interface Orders {
   onReload(reload: () => void): void
 }
 
-function listenForOrders(): Orders {
+function listenForOrders(name: string): Orders {
   const { promise: stop, resolve } = Promise.withResolvers<void>()
   let reload: () => void = () => undefined
   const supervised = process.send !== undefined
@@ -77,7 +84,7 @@ function listenForOrders(): Orders {
     process.on(signal, supervised ? () => undefined : resolve)
   }
   process.on('SIGHUP', () => reload())
-  process.on('disconnect', resolve)
+  process.on('disconnect', () => setTimeout(resolve, ORPHAN_DELAY_MS[name] ?? 0))
   process.on('message', (message) => {
     if (!isOrder(message)) return
     if (message.kind === 'stop') resolve()
