@@ -219,9 +219,10 @@ test('bounded keeps its promise of time: past it, requests are refused', async (
 test('a new policy is in force without dropping a connection, and a broken one changes nothing', async () => {
   const held = Promise.withResolvers<ServerResponse>()
   await using upstream = await openUpstream((response, path) => {
-    if (path !== '/public/slow') return void response.end('ok')
-    response.write('first ')
-    held.resolve(response)
+    if (path === '/public/slow') {
+      response.write('first ')
+      held.resolve(response)
+    } else response.end('ok')
   })
   const services = { orders: orders(upstream.port) }
   await using rig = await openRig(() => ({ ...access, services }))

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { openIds } from '@countersign/record/id'
-import type { Actor, Captured, Receipt } from '@countersign/record/vocabulary'
+import type { Receipt } from '@countersign/record/vocabulary'
 import type { Draft } from '@countersign/record/leaf'
 import { openSalts } from '@countersign/record/salt'
 import {
@@ -27,6 +27,7 @@ import { openOwnAddresses } from './gateway/own-addresses.ts'
 import { type Identity, openIdentity } from './identity.ts'
 import {
   type Rooms,
+  type Transcriber,
   journey,
   openLosses,
   openOpenIntents,
@@ -59,6 +60,8 @@ export interface Bound {
   readonly address: string
   readonly port: number
 }
+
+const nsPerMs = 1_000_000n
 
 /** What is replaced on reload, in one assignment: a request sees all of one version. */
 interface InForce {
@@ -138,39 +141,15 @@ async function closeAll(steps: readonly (() => Promise<void>)[]): Promise<void> 
 
 async function build({ loaded, program }: GatewayOptions, clock: Clock): Promise<Running> {
   const { config } = loaded
-  const dataDir = loaded.resolve(config.data)
-  const policy = compilePolicy(config)
-  const inForce: InForce = { loaded, policy }
-  const fingerprintKey = Buffer.from(
-    (await readFile(loaded.resolve(config.fingerprintKey), 'utf8')).trim(),
-    'hex',
-  )
-  const identity = await openIdentity({
-    loaded,
-    clock,
-    stateDir: join(dataDir, 'state'),
-    fingerprintKey,
-  })
+  const inForce: InForce = { loaded, policy: compilePolicy(config) }
+  const newId = openIds({ nowMs: () => Number(clock.nowNs() / nsPerMs) })
+  const identity = await identityOf(loaded, clock)
   const log = openCanonicalLog()
+  const health = { up: true }
+  const ledger = await ledgerOf(loaded, { clock, session: newId(), log, health })
   const pressure = openPressure({
     boundMs: config.ledger.boundedWithin,
     nowMs: () => performance.now(),
-  })
-  const newId = openIds({ nowMs: () => Date.now() })
-  const health = { up: true }
-  const ledger = await connectLedger({
-    socketPath: layoutOf(dataDir).socket,
-    clock,
-    session: newId(),
-    pendingMax: config.ledger.pendingMax,
-    onDown: (cause) => {
-      health.up = false
-      log.logger.error({ cause: cause.message }, 'the ledger does not answer')
-    },
-    onUp: () => {
-      health.up = true
-      log.logger.info('the ledger answers')
-    },
   })
   const losses = openLosses({ clock, isQueued: isWaiting, codeOf })
   const open = openOpenIntents()
@@ -180,21 +159,13 @@ async function build({ loaded, program }: GatewayOptions, clock: Clock): Promise
     lostRecords: () => losses.total,
     openIntents: () => open.count,
   })
-  const write = openTranscriber({
-    ...(config.environment === undefined ? {} : { environment: config.environment }),
-    instance: hostname(),
-    ownerOf: (service) => inForce.loaded.config.services[service]?.owner?.team,
-    nowNs: () => clock.nowNs(),
-    newId,
-    salt: openSalts(),
-  })
   const rooms: Rooms = {
-    identify: (captured: Captured) => identity.identify(captured),
-    decide: (actor: Actor, captured: Captured) => inForce.policy.decide(actor, captured),
+    identify: (captured) => identity.identify(captured),
+    decide: (actor, captured) => inForce.policy.decide(actor, captured),
     append: appender(ledger, pressure),
     withinBound: () => pressure.withinBound(),
     pressure: () => pressure.relief(),
-    write,
+    write: transcriberOf(inForce, clock, newId),
     open,
     losses,
     finished(summary) {
@@ -214,6 +185,55 @@ async function build({ loaded, program }: GatewayOptions, clock: Clock): Promise
       log.logger.error({ cause: String(cause) }, 'could not write a lifecycle record'),
   })
   return { clock, inForce, identity, ledger, rooms, lifetime, metrics, log, health, newId }
+}
+
+async function identityOf(loaded: LoadedConfig, clock: Clock): Promise<Identity> {
+  const hex = await readFile(loaded.resolve(loaded.config.fingerprintKey), 'utf8')
+  return openIdentity({
+    loaded,
+    clock,
+    stateDir: join(loaded.resolve(loaded.config.data), 'state'),
+    fingerprintKey: Buffer.from(hex.trim(), 'hex'),
+  })
+}
+
+interface LedgerStart {
+  readonly clock: Clock
+  readonly session: string
+  readonly log: CanonicalLog
+  readonly health: { up: boolean }
+}
+
+function ledgerOf({ config, resolve }: LoadedConfig, start: LedgerStart): Promise<Ledger> {
+  const { clock, session, log, health } = start
+  return connectLedger({
+    socketPath: layoutOf(resolve(config.data)).socket,
+    clock,
+    session,
+    pendingMax: config.ledger.pendingMax,
+    batchBytesMax: config.ledger.batchBytesMax,
+    batchAgeMs: config.ledger.batchAge,
+    onDown: (cause) => {
+      health.up = false
+      log.logger.error({ cause: cause.message }, 'the ledger does not answer')
+    },
+    onUp: () => {
+      health.up = true
+      log.logger.info('the ledger answers')
+    },
+  })
+}
+
+function transcriberOf(inForce: InForce, clock: Clock, newId: () => string): Transcriber {
+  const { environment } = inForce.loaded.config
+  return openTranscriber({
+    ...(environment === undefined ? {} : { environment }),
+    instance: hostname(),
+    ownerOf: (service) => inForce.loaded.config.services[service]?.owner?.team,
+    nowNs: () => clock.nowNs(),
+    newId,
+    salt: openSalts(),
+  })
 }
 
 /** Every append is timed, whoever makes it: mode bounded keeps its promise by the oldest of all. */
@@ -254,9 +274,9 @@ async function listen(running: Running): Promise<Listeners> {
   const { listen: wanted } = loaded.config
   const open: (Listening | Admin)[] = []
   const started = async <T extends Listening | Admin>(listening: Promise<T>): Promise<T> => {
-    const bound = await listening
-    open.push(bound)
-    return bound
+    const opened = await listening
+    open.push(opened)
+    return opened
   }
   try {
     const inbound = wanted.inbound && (await started(inboundListener(running, wanted.inbound)))

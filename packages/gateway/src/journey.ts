@@ -35,14 +35,24 @@ export interface Summary {
   readonly decision: Decision
   readonly held?: Held
   readonly leafIndex?: number
-  readonly failure?: 'ledger_unavailable'
+  readonly failure?: Failure
 }
 
 export async function journey(exchange: Exchange, rooms: Rooms): Promise<void> {
   const { captured } = exchange
-  // Bad credentials do not throw: an unknown actor is still an actor, and is recorded as one.
-  const identified = rooms.identify(captured)
-  const actor = identified instanceof Promise ? await identified : identified
+  let actor: Actor
+  try {
+    // Bad credentials do not throw: an unknown actor is still an actor, and is recorded as one.
+    const identified = rooms.identify(captured)
+    actor = identified instanceof Promise ? await identified : identified
+  } catch {
+    // Only a new pseudonym that cannot be stored ends here: nobody passes without one.
+    const decision = rooms.decide(nobodyKnown, captured)
+    failClosed({ exchange, actor: nobodyKnown, decision }, rooms, {
+      failure: 'identity_unavailable',
+    })
+    return
+  }
   const decision = rooms.decide(actor, captured)
   if (decision.mode === 'strict') return walkStrictly({ exchange, actor, decision }, rooms)
   return walkAhead({ exchange, actor, decision }, rooms)
@@ -65,7 +75,7 @@ async function walkStrictly(walk: Walk, rooms: Rooms): Promise<void> {
     )
   } catch (cause) {
     // Nothing was forwarded. The attempt may still reach the log late, so its refusal follows it there.
-    failClosed(walk, rooms, cause)
+    failClosed(walk, rooms, { failure: 'ledger_unavailable', cause })
     return
   }
   // From here on the attempt is on record, even if we crash before it happens.
@@ -95,7 +105,7 @@ async function walkAhead(walk: Walk, rooms: Rooms): Promise<void> {
   if (decision.mode === 'bounded') {
     await rooms.pressure()
     if (!rooms.withinBound()) {
-      failClosed(walk, rooms, undefined)
+      failClosed(walk, rooms, { failure: 'ledger_unavailable' })
       return
     }
   }
@@ -110,29 +120,42 @@ async function walkAhead(walk: Walk, rooms: Rooms): Promise<void> {
   rooms.finished({ captured, actor, decision, held })
 }
 
-const unavailable: Observed = {
-  outcome: 'error',
-  reason: 'ledger_unavailable',
-  status: 503,
-  requestBytes: 0,
-  responseBytes: 0,
-  durationNs: 0,
-  addenda: [],
+/** Why nothing was forwarded although nobody refused. */
+type Failure = 'ledger_unavailable' | 'identity_unavailable'
+
+const nobodyKnown: Actor = {
+  id: 'unknown',
+  type: 'unknown',
+  name: '',
+  groups: [],
+  credential: { kind: 'none', defects: [] },
+}
+
+function unavailable(reason: Failure): Observed {
+  const none = { requestBytes: 0, responseBytes: 0, durationNs: 0, addenda: [] }
+  return { outcome: 'error', reason, status: 503, ...none }
+}
+
+interface Closing {
+  readonly failure: Failure
+  /** Why the intent could not be appended, when that was tried. */
+  readonly cause?: unknown
 }
 
 /** Answers 503 and puts the refusal behind the attempt, to be written as soon as the ledger can. */
-function failClosed(walk: Walk, rooms: Rooms, cause: unknown): void {
+function failClosed(walk: Walk, rooms: Rooms, { failure, cause }: Closing): void {
   const { exchange, actor, decision } = walk
   const { captured } = exchange
-  exchange.unavailable('ledger_unavailable')
+  exchange.unavailable(failure)
+  const observed = unavailable(failure)
   const intentWaits = cause !== undefined && rooms.losses.isWaiting(cause)
   const draft = intentWaits
-    ? rooms.write.outcome(captured, decision, unavailable)
-    : rooms.write.single({ captured, actor, decision, observed: unavailable })
+    ? rooms.write.outcome(captured, decision, observed)
+    : rooms.write.single({ captured, actor, decision, observed })
   rooms
     .append(draft, () => rooms.open.ended(captured.id))
     .catch((later: unknown) => rooms.losses.note(later))
-  rooms.finished({ captured, actor, decision, failure: 'ledger_unavailable' })
+  rooms.finished({ captured, actor, decision, failure })
 }
 
 /** Puts a request that could not be understood on record. Rejects when the ledger cannot take it. */

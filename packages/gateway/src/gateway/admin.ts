@@ -57,20 +57,17 @@ async function answer(
   const text = (status: number, body: string): void => {
     response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${body}\n`)
   }
-  if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'only GET')
-  switch (request.url) {
-    case '/healthz':
-      return text(200, 'ok')
-    case '/readyz': {
-      const why = options.notReady()
-      return why === undefined ? text(200, 'ready') : text(503, why)
-    }
-    case '/metrics': {
-      const metrics = await options.metrics.expose()
-      response.writeHead(200, { 'content-type': metrics.type }).end(metrics.text)
-      return undefined
-    }
-    default:
-      return text(404, 'try /healthz, /readyz or /metrics')
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    text(405, 'only GET')
+  } else if (request.url === '/healthz') {
+    text(200, 'ok')
+  } else if (request.url === '/readyz') {
+    const why = options.notReady()
+    text(why === undefined ? 200 : 503, why ?? 'ready')
+  } else if (request.url === '/metrics') {
+    const metrics = await options.metrics.expose()
+    response.writeHead(200, { 'content-type': metrics.type }).end(metrics.text)
+  } else {
+    text(404, 'try /healthz, /readyz or /metrics')
   }
 }

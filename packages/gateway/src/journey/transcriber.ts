@@ -1,6 +1,6 @@
 /**
- * Turns what the rooms found into drafts of records. The leaf gets facts without personal data, in the order
- * of the `Leaf` interface; what identifies or reveals goes to the `request` addendum.
+ * Turns what the rooms found into drafts of records. The leaf gets facts without personal data; what identifies
+ * or reveals goes to the `request` addendum.
  */
 import type { Addendum, Draft, Leaf, Lifecycle, UnstampedLeaf } from '@countersign/record/leaf'
 import type { Actor, Captured, Decision } from '@countersign/record/vocabulary'
@@ -46,49 +46,46 @@ const crudOf: Readonly<Record<string, NonNullable<Leaf['crud']>>> = {
 
 export function openTranscriber(options: TranscriberOptions): Transcriber {
   return {
-    intent(captured, actor, decision) {
-      const leaf = began(captured, actor, { decision, phase: 'intent' }, options)
-      return { leaf, addenda: [requestAddendum(captured, actor, options.salt())] }
-    },
-    outcome(captured, decision, observed) {
-      return { leaf: ended(captured, decision, observed, options), addenda: observed.addenda }
-    },
-    single({ captured, actor, decision, observed }) {
-      const final = observed.overruled ?? decision
-      const leaf = began(captured, actor, { decision: final, phase: 'single', observed }, options)
-      const request = requestAddendum(captured, actor, options.salt())
-      return { leaf, addenda: [request, ...observed.addenda] }
-    },
+    intent: (captured, actor, decision) => ({
+      leaf: began({ captured, actor, decision, phase: 'intent' }, options),
+      addenda: [requestAddendum(captured, actor, options.salt())],
+    }),
+    outcome: (captured, decision, observed) => ({
+      leaf: ended({ captured, decision, observed }, options),
+      addenda: observed.addenda,
+    }),
+    single: ({ captured, actor, decision, observed }) => ({
+      leaf: began(
+        { captured, actor, decision: observed.overruled ?? decision, phase: 'single', observed },
+        options,
+      ),
+      addenda: [requestAddendum(captured, actor, options.salt()), ...observed.addenda],
+    }),
     malformed: (malformed) => malformedDraft(malformed, options),
     lifecycle: (fact) => lifecycleDraft(fact, options),
     unknown: (intent) => unknownDraft(intent, options),
   }
 }
 
-interface Stage {
+interface Beginning {
+  readonly captured: Captured
+  readonly actor: Actor
   readonly decision: Decision
   readonly phase: 'intent' | 'single'
+  /** With phase single: the outcome is part of the same record. */
   readonly observed?: Observed
 }
 
-function began(
-  captured: Captured,
-  actor: Actor,
-  stage: Stage,
-  options: TranscriberOptions,
-): UnstampedLeaf {
-  const { decision, observed } = stage
-  const leaf = envelope(captured, decision, stage.phase, options)
+function began(beginning: Beginning, options: TranscriberOptions): UnstampedLeaf {
+  const { captured, actor, decision, phase, observed } = beginning
+  const leaf = envelope(captured, decision, phase)
   if (observed !== undefined) setOutcome(leaf, observed, decision)
   leaf.captured = decision.depth
   if (decision.labels.length > 0) leaf.labels = decision.labels
   if (options.environment !== undefined) leaf.env = options.environment
-  leaf.time = times(captured, observed, options)
-  leaf.trace = {
-    id: captured.trace.id,
-    span: captured.trace.span,
-    ...(captured.trace.parent === undefined ? {} : { parent: captured.trace.parent }),
-  }
+  if (observed !== undefined) leaf.time = times(captured, options)
+  const { id, span, parent } = captured.trace
+  leaf.trace = parent === undefined ? { id, span } : { id, span, parent }
   leaf.request = { id: captured.requestId }
   leaf.actor = {
     id: actor.id,
@@ -105,16 +102,19 @@ function began(
   return leaf
 }
 
+interface Ending {
+  readonly captured: Captured
+  readonly decision: Decision
+  readonly observed: Observed
+}
+
 function ended(
-  captured: Captured,
-  decision: Decision,
-  observed: Observed,
+  { captured, decision, observed }: Ending,
   options: TranscriberOptions,
 ): UnstampedLeaf {
-  const final = observed.overruled ?? decision
-  const leaf = envelope(captured, decision, 'outcome', options)
-  setOutcome(leaf, observed, final)
-  leaf.time = times(captured, observed, options)
+  const leaf = envelope(captured, decision, 'outcome')
+  setOutcome(leaf, observed, observed.overruled ?? decision)
+  leaf.time = times(captured, options)
   leaf.trace = { id: captured.trace.id, span: captured.trace.span }
   // The decision stands in the intent; it is repeated only where a later stage overruled it.
   if (observed.overruled !== undefined) leaf.decision = decided(observed.overruled)
@@ -124,22 +124,18 @@ function ended(
   return leaf
 }
 
-/** The members every record of a request begins with; `time` is set by the caller, in its place. */
-function envelope(
-  captured: Captured,
-  decision: Decision,
-  phase: Leaf['phase'],
-  _options: TranscriberOptions,
-): Building {
-  const leaf = {
+/** The members every record of a request has. */
+function envelope(captured: Captured, decision: Decision, phase: Leaf['phase']): Building {
+  const leaf: Building = {
     v: 1,
     id: captured.id,
     class: captured.direction === 'inbound' ? 'http.server' : 'http.client',
     action: decision.action,
-  } as Building
+    phase,
+    time: { occurred: captured.occurredNs.toString() },
+  }
   const crud = crudOf[captured.request.method]
   if (crud !== undefined) leaf.crud = crud
-  leaf.phase = phase
   return leaf
 }
 
@@ -149,13 +145,8 @@ function setOutcome(leaf: Building, observed: Observed, decision: Decision): voi
   if (reason !== undefined) leaf.reason = reason
 }
 
-function times(
-  captured: Captured,
-  observed: Observed | undefined,
-  options: TranscriberOptions,
-): Leaf['time'] {
-  const occurred = captured.occurredNs.toString()
-  return observed === undefined ? { occurred } : { occurred, observed: options.nowNs().toString() }
+function times(captured: Captured, options: TranscriberOptions): Leaf['time'] {
+  return { occurred: captured.occurredNs.toString(), observed: options.nowNs().toString() }
 }
 
 function destination(captured: Captured, decision: Decision): NonNullable<Leaf['destination']> {

@@ -25,7 +25,7 @@ export async function pour({
   entryBytes: number
   seconds: number
 }): Promise<number> {
-  const messages = Math.ceil((seconds * 120_000) / MESSAGE_RECORDS)
+  const messages = Math.ceil((seconds * 40_000) / MESSAGE_RECORDS)
   const link = await Link.open(socketPath, openIds({ nowMs: () => Date.now() })())
   const { next } = encoder(entryBytes)
   const prepared = Array.from({ length: messages }, () => next(link.nextRequest()))
