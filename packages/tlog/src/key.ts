@@ -142,7 +142,6 @@ export function formatSkey(key: SignerKey): string {
  */
 export function checkKeyName(name: string): void {
   // A newline is a Unicode space; the control characters that are not spaces would be refused in any note.
-  // oxlint-disable-next-line no-control-regex
   if (name === '' || /[\p{White_Space}+\u0000-\u001f]/u.test(name) || !name.isWellFormed()) {
     throw new TlogError(
       'KEY_NAME_INVALID',

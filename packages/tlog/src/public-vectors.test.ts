@@ -152,7 +152,7 @@ test(
       const tile = readFileSync(
         join(log, tilePath({ level: place.level, index: place.index, width })),
       )
-      return nodeFromTile(sha256, tile, place.levelInTile, place.indexInTile)
+      return nodeFromTile(sha256, tile, place)
     }
     const range = new CompactRange(sha256)
     const roots = [range.root()]

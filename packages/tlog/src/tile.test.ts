@@ -123,7 +123,9 @@ function tileOfVectors(width: number): Uint8Array {
 test('subtrees of a tile hash as in the vectors', () => {
   for (const { width, level, index, hash } of nodeVectors.valid) {
     assert.equal(
-      encodeHex(nodeFromTile(sha256, tileOfVectors(width), level, index)),
+      encodeHex(
+        nodeFromTile(sha256, tileOfVectors(width), { levelInTile: level, indexInTile: index }),
+      ),
       hash,
       `${width} ${level} ${index}`,
     )
@@ -132,7 +134,10 @@ test('subtrees of a tile hash as in the vectors', () => {
 
 for (const { name, width, level, index, error } of nodeVectors.invalid) {
   test(`a tile has no ${name}`, () =>
-    throwsCode(() => nodeFromTile(sha256, tileOfVectors(width), level, index), error))
+    throwsCode(
+      () => nodeFromTile(sha256, tileOfVectors(width), { levelInTile: level, indexInTile: index }),
+      error,
+    ))
 }
 
 test('bytes that are not 1 to 256 hashes, or not as many as asked for, are no tile', () => {
@@ -161,7 +166,7 @@ test('every complete subtree of a tree is found in its tiles', () => {
     const tile = stored.get(`${place.level}/${place.index}`)
     assert.ok(tile !== undefined)
     assert.equal(tile.length, tileWidth(size, place.level, place.index) * 32)
-    const node = nodeFromTile(sha256, Uint8Array.from(tile), place.levelInTile, place.indexInTile)
+    const node = nodeFromTile(sha256, Uint8Array.from(tile), place)
     assert.equal(encodeHex(node), encodeHex(hash))
   }
 })

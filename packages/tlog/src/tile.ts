@@ -127,17 +127,16 @@ export function tileWidth(size: number, level: number | 'entries', index: number
 
 /**
  * The hash of a complete subtree inside a tile, from the tile's bytes.
- * @param levelInTile 0 for the hashes of the tile themselves, up to 8 for the hash of a full tile.
- * @param indexInTile counts subtrees of that level from 0.
+ * @param place `levelInTile` is 0 for the hashes of the tile themselves, up to 8 for the hash of a full tile;
+ * `indexInTile` counts subtrees of that level from 0.
  * @throws {TlogError} `TILE_MALFORMED` when the bytes are no tile, or hold too few hashes
  */
-// oxlint-disable-next-line max-params -- the two numbers are one coordinate, and this is called for every node of a proof
 export function nodeFromTile(
   sha256: Sha256,
   tile: Uint8Array,
-  levelInTile: number,
-  indexInTile: number,
+  place: Readonly<{ levelInTile: number; indexInTile: number }>,
 ): Uint8Array {
+  const { levelInTile, indexInTile } = place
   checkTileBytes(tile)
   if (
     !Number.isInteger(levelInTile) ||

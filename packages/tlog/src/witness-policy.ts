@@ -198,7 +198,6 @@ class PolicyReader {
 
 /** Tab, and everything that is not a control character; newline has gone already. */
 function checkOctets(line: string): void {
-  // oxlint-disable-next-line no-control-regex
   if (/[\u0000-\u0008\u000b-\u001f\u007f]/.test(line))
     throw malformed('it holds a control character')
 }

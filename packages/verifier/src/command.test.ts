@@ -111,7 +111,6 @@ test('the same log is verified over HTTP', async () => {
     }
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  // oxlint-disable-next-line no-unsafe-type-assertion -- a TCP server has no other kind of address
   const { port } = server.address() as AddressInfo
   try {
     const { code, out } = await run([`http://127.0.0.1:${port}/`, '--vkey', logKey.vkey])

@@ -119,7 +119,7 @@ function rootOfEdge(size: number, partials: readonly Uint8Array[], sha256: Sha25
     for (let bit = TILE_HEIGHT - 1, done = 0; bit >= 0; bit--) {
       const span = 2 ** bit
       if ((width & span) === 0) continue
-      edge.push(nodeFromTile(sha256, partial, bit, done / span))
+      edge.push(nodeFromTile(sha256, partial, { levelInTile: bit, indexInTile: done / span }))
       done += span
     }
   }

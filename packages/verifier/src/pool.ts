@@ -98,7 +98,6 @@ function checkOn(worker: Worker): Check {
     new Promise((resolve, reject) => {
       settle = { resolve, reject }
       if (failure !== undefined) reject(failure)
-      // oxlint-disable-next-line require-post-message-target-origin -- that is for windows
       else worker.postMessage(range)
     })
 }

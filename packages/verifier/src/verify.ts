@@ -252,7 +252,7 @@ async function growthProblem(
     const tile =
       (await readTile(source, { level: place.level, index: place.index, width })) ??
       new Uint8Array(0)
-    return nodeFromTile(sha256, tile, place.levelInTile, place.indexInTile)
+    return nodeFromTile(sha256, tile, place)
   }
   try {
     const proof = await consistencyProofAsync(toTreeSize(before.size), size, { sha256, readNode })

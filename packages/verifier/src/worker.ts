@@ -14,6 +14,5 @@ parentPort?.on('message', (range: BundleRange) => {
 
 async function answer(range: BundleRange): Promise<void> {
   const result = await verifyRange(range, { source, sha256Into: nodeCrypto.sha256Into })
-  // oxlint-disable-next-line require-post-message-target-origin -- that is for windows
   parentPort?.postMessage(result)
 }

@@ -181,7 +181,7 @@ function nodeReader(
     try {
       const bytes = await tile
       checkTileBytes(bytes)
-      return nodeFromTile(sha256, bytes, place.levelInTile, place.indexInTile)
+      return nodeFromTile(sha256, bytes, place)
     } catch (cause) {
       if (cause instanceof CommandError) throw cause
       throw broken(`${path} is malformed: ${messageOf(cause)}`, cause)

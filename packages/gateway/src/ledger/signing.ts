@@ -155,6 +155,6 @@ function nodeReader({ tree }: Sequencer, tiles: TileStore): AsyncNodeSource['rea
     // Not in memory, so its tile is full and published.
     const place = placeOfNode(level, index)
     const tile = await tiles.readTile({ level: place.level, index: place.index, width: 256 })
-    return nodeFromTile(sha256, tile, place.levelInTile, place.indexInTile)
+    return nodeFromTile(sha256, tile, place)
   }
 }

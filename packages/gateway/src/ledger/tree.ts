@@ -71,9 +71,7 @@ export class Tree {
   node(level: number, index: number): Uint8Array | undefined {
     const place = placeOfNode(level, index)
     const tile = this.#tile(place.level, place.index)
-    return tile === undefined
-      ? undefined
-      : nodeFromTile(sha256, tile, place.levelInTile, place.indexInTile)
+    return tile === undefined ? undefined : nodeFromTile(sha256, tile, place)
   }
 
   /**
