@@ -1,21 +1,57 @@
 /**
- * What only a data folder has beside its public log: the addenda. Each piece is held against the digest in its leaf. A piece
- * that is missing is no alarm, since content may be erased; a piece that is another is.
+ * What only a data folder has beside its public log: addenda and write-ahead log. Each addendum is held against the digest in
+ * its leaf; nothing lawfully erases one yet, so one that is missing is an alarm as well. The write-ahead log is read only
+ * while nobody writes it: its last frame may be half there otherwise, and its ledger checks it at every start.
  */
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { decodeEntry } from '@countersign/record/decode'
 import { decodeBundle } from '@countersign/tlog/bundle'
 import { TILE_WIDTH, tilePath, tileWidth } from '@countersign/tlog/tile'
 import type { Finding } from '@countersign/verifier/finding'
 import type { LogSource } from '@countersign/verifier/source'
-import { readAddenda, verifyAddenda } from '../ledger.ts'
+import { checkLedger, layoutOf, readAddenda, verifyAddenda } from '../ledger.ts'
 import { messageOf } from './errors.ts'
 
-/** The hook of `verifyCommand`. */
-export async function* checkAddenda(log: {
+interface DataFolder {
   readonly dataDir: string
   readonly size: number
   readonly source: LogSource
-}): AsyncGenerator<Finding, void, undefined> {
+}
+
+/** The check of a whole folder holds all its entries in memory: past so many, only the addenda are checked. */
+const WHOLE_FOLDER_MAX = 500_000
+
+/** The hook of `verifyCommand`. */
+export async function* checkPrivateFiles(
+  log: DataFolder,
+): AsyncGenerator<Finding, void, undefined> {
+  if (log.size > WHOLE_FOLDER_MAX || (await isInUse(log.dataDir))) {
+    yield* checkAddenda(log)
+    return
+  }
+  try {
+    await checkLedger(log.dataDir)
+  } catch (error) {
+    yield { code: 'EXTRA_CHECK', path: 'the data folder', message: messageOf(error) }
+  }
+}
+
+/** Whether a ledger answers on the socket of the folder. */
+async function isInUse(dataDir: string): Promise<boolean> {
+  const socket = connect(layoutOf(dataDir).socket)
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    // No socket, or one that a killed process left.
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
+
+async function* checkAddenda(log: DataFolder): AsyncGenerator<Finding, void, undefined> {
   for (let first = 0; first < log.size; first += TILE_WIDTH) {
     const index = first / TILE_WIDTH
     const path = tilePath({ level: 'entries', index, width: tileWidth(log.size, 'entries', index) })
@@ -39,13 +75,11 @@ async function checkRecord(
   const about = { code: 'EXTRA_CHECK' as const, path: 'addenda/', entry: index }
   try {
     const addenda = await readAddenda(dataDir, index)
-    const altered = verifyAddenda(digests, addenda).filter(
-      (ordinal) => addenda[ordinal] !== undefined,
-    )
-    if (altered.length === 0) return undefined
+    const wrong = verifyAddenda(digests, addenda)
+    if (wrong.length === 0) return undefined
     return {
       ...about,
-      message: `addendum ${altered.join(', ')} of record ${index} is not the one that the record names`,
+      message: `addendum ${wrong.join(', ')} of record ${index} is missing, or not the one that the record names`,
     }
   } catch (error) {
     return { ...about, message: messageOf(error) }

@@ -212,8 +212,9 @@ Example:
 
 The first re-hashes a whole log, checks the signature and the structure of every
 record, and names what is wrong and where. In a data folder it also checks the
-addenda against the records that name them, and the write-ahead log. Without DIR
-it takes the log of the configuration. The second checks one proof.
+addenda against the records that name them and, while nothing writes it, the
+write-ahead log. Without DIR it takes the log of the configuration. The second
+checks one proof.
 
       --vkey KEY              the log's key, or a file with it
       --from-checkpoint FILE  a checkpoint you kept: the log must extend it

@@ -57,7 +57,7 @@ async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Pro
   const args = [dataDir ?? logPlace, ...vkeys.flatMap((vkey) => ['--vkey', vkey])]
   if (wanted.fromCheckpoint !== undefined) args.push('--from-checkpoint', wanted.fromCheckpoint)
   if (wanted.json) args.push('--json')
-  const { checkAddenda } = await import('./private-files.ts')
+  const { checkPrivateFiles } = await import('./private-files.ts')
   return await verifyCommand(
     args,
     {
@@ -65,7 +65,7 @@ async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Pro
       stderr: (text) => io.stderr.write(text),
       isTerminal: io.stderr.isTTY === true,
     },
-    { program: 'countersign', extra: checkAddenda },
+    { program: 'countersign', extra: checkPrivateFiles },
   )
 }
 
