@@ -1,7 +1,8 @@
-/** Every limit of the ledger, by name and unit. A limit that is reached refuses; it never truncates. */
+/**
+ * Every limit of the ledger, by name and unit. A limit that is reached refuses; it never truncates. The limit of an entry,
+ * 65,535 bytes, is `ENTRY_BYTES_MAX` of record: it is what the uint16 of a bundle can say.
+ */
 
-/** Bytes of one entry: what the uint16 of a bundle can say. */
-export const ENTRY_BYTES_MAX = 65_535
 /** Bytes of one addendum; larger content goes into several. */
 export const ADDENDUM_BYTES_MAX: number = 4 * 1024 * 1024
 /** Bytes of one draft once encoded: its entry and all its addenda. A frame holds at least one draft. */

@@ -101,10 +101,7 @@ export class Sequencer {
   }
 
   /** Appends the groups to the tree, and returns their frame and the root after them. Sections are copied once, and never parsed again. */
-  #assemble(
-    groups: readonly Group[],
-    firstIndex: number,
-  ): { frame: Buffer; root: Uint8Array } {
+  #assemble(groups: readonly Group[], firstIndex: number): { frame: Buffer; root: Uint8Array } {
     let [count, entriesBytes, addendaBytes] = [0, 0, 0]
     for (const group of groups) {
       count += group.count
