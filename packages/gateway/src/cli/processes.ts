@@ -78,10 +78,11 @@ interface Orders {
 function listenForOrders(name: string): Orders {
   const { promise: stop, resolve } = Promise.withResolvers<void>()
   let reload: () => void = () => undefined
-  const supervised = process.send !== undefined
-  // A terminal and systemd signal every process of a group: under `up`, it alone says in which order they end.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, supervised ? () => undefined : resolve)
+    process.on(signal, () => {
+      // A terminal and systemd signal every process of a group: under `up`, it alone says in which order they end.
+      if (!process.connected) resolve()
+    })
   }
   process.on('SIGHUP', () => reload())
   process.on('disconnect', () => setTimeout(resolve, ORPHAN_DELAY_MS[name] ?? 0))

@@ -16,9 +16,9 @@ export interface About {
   readonly what: string
 }
 
-const INDEX_WIDTH = 7
-const WHO_WIDTH = 18
-const WHAT_WIDTH = 22
+const INDEX_WIDTH = 6
+const WHO_WIDTH = 15
+const WHAT_WIDTH = 19
 
 /** Index, time, who, what, and what became of it. The last column has no width: on a terminal the line is cut. */
 export function recordLine({ index, leaf, about }: Shown, paint: Paint): string {
