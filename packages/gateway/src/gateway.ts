@@ -204,10 +204,11 @@ interface LedgerStart {
   readonly health: { up: boolean }
 }
 
-function ledgerOf({ config, resolve }: LoadedConfig, start: LedgerStart): Promise<Ledger> {
+function ledgerOf(loaded: LoadedConfig, start: LedgerStart): Promise<Ledger> {
+  const { config } = loaded
   const { clock, session, log, health } = start
   return connectLedger({
-    socketPath: layoutOf(resolve(config.data)).socket,
+    socketPath: layoutOf(loaded.resolve(config.data)).socket,
     clock,
     session,
     pendingMax: config.ledger.pendingMax,

@@ -137,9 +137,9 @@ test('what identifies or reveals is in the addendum, and never in the leaf', () 
         const [addendum] = addenda
         assert.ok(addendum !== undefined)
         const revealed = JSON.stringify(decodeAddendum(addendum))
-        for (const word of [...words, '198.51.100.7', '192.0.2.1']) {
-          assert.ok(!JSON.stringify(leaf).includes(word), word)
-          assert.ok(revealed.includes(word), word)
+        for (const secret of [...words, '198.51.100.7', '192.0.2.1']) {
+          assert.ok(!JSON.stringify(leaf).includes(secret), secret)
+          assert.ok(revealed.includes(secret), secret)
         }
       }
     }),

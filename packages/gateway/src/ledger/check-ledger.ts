@@ -11,15 +11,15 @@ import { hashLeaf } from '@countersign/tlog/hash'
 import { parseVkey } from '@countersign/tlog/key'
 import { parseTilePath, tilePath, tilesForSize, tileWidth } from '@countersign/tlog/tile'
 import type { Tile } from '@countersign/tlog/tile'
-import { sha256 } from '../../platform.ts'
-import { addendaOf, entriesOf, faultOf } from '../entries.ts'
-import { corrupt, LedgerError, messageOf } from '../errors.ts'
-import { layoutOf } from '../layout.ts'
-import type { Layout } from '../layout.ts'
-import { readAddenda, verifyAddenda } from '../packs.ts'
-import { readHead } from '../recovery.ts'
-import { scanWal } from '../scan.ts'
-import type { FoundFrame } from '../scan.ts'
+import { sha256 } from '../platform.ts'
+import { addendaOf, entriesOf, faultOf } from './entries.ts'
+import { corrupt, LedgerError, messageOf } from './errors.ts'
+import { layoutOf } from './layout.ts'
+import type { Layout } from './layout.ts'
+import { readAddenda, verifyAddenda } from './packs.ts'
+import { readHead } from './recovery.ts'
+import { scanWal } from './scan.ts'
+import type { FoundFrame } from './scan.ts'
 
 /** What was found, and found to hold. */
 export interface CheckedLedger {
@@ -41,7 +41,9 @@ export async function checkLedger(
   { vkey }: { vkey?: string } = {},
 ): Promise<CheckedLedger> {
   const layout = layoutOf(dataDir)
-  const { origin } = JSON.parse(await readFile(layout.identity, 'utf8')) as { origin: string }
+  const identity: unknown = JSON.parse(await readFile(layout.identity, 'utf8'))
+  const origin = originOf(identity)
+  if (origin === undefined) throw corrupt({ path: layout.identity, byte: 0 }, 'it names no origin')
   const logKey = vkey === undefined ? undefined : parseVkey(vkey, sha256)
   const head = await readHead(layout, { origin, logKey })
   const check = new Check(layout)
@@ -213,4 +215,9 @@ function fileFault<T>(path: string, read: () => T): T {
   } catch (error) {
     throw corrupt({ path, byte: 0 }, messageOf(error))
   }
+}
+
+function originOf(identity: unknown): string | undefined {
+  const named = typeof identity === 'object' && identity !== null && 'origin' in identity
+  return named && typeof identity.origin === 'string' ? identity.origin : undefined
 }
