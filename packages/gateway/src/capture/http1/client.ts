@@ -107,7 +107,7 @@ export class Http1Pool implements ConnectionPool, CallCarrier, Timed {
   // Of connections
 
   idle(connection: ClientConnection): void {
-    const call = this.#queue.shift()
+    const call = this.#queue.length === 0 ? undefined : this.#queue.shift()
     if (call !== undefined) connection.send(call)
     else if (this.#closed !== undefined) connection.destroy('POOL_CLOSED')
     else this.#idle.push(connection)

@@ -86,6 +86,9 @@ export class FieldLines {
 
   /** Keeps what frames the message. The value of a repeated `Connection` is joined, all else may stand once. */
   #note(name: string, value: string): boolean {
+    // Nearly all others of these lengths end here: User-Agent, Server, Accept-Ranges...
+    const first = name.charCodeAt(0) | 0x20
+    if (first !== 0x63 && first !== 0x74 && first !== 0x65) return true
     switch (name.toLowerCase()) {
       case 'content-length':
         if (this.contentLength !== undefined) return this.#spoil('content_length')

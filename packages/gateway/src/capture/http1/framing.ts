@@ -5,9 +5,19 @@ export type BodyFraming = number | 'chunked' | 'until_close'
 
 export const noBody = 0
 
+const lengthDigitsMax = 15
+
 /** The value of a Content-Length: digits without sign, blank, list or leading zero, up to 15 of them. */
 export function lengthOf(text: string): number | undefined {
-  return /^(?:0|[1-9][0-9]{0,14})$/.test(text) ? Number(text) : undefined
+  const digits = text.length
+  if (digits === 0 || digits > lengthDigitsMax) return undefined
+  let length = 0
+  for (let at = 0; at < digits; at += 1) {
+    const digit = text.charCodeAt(at) - 0x30
+    if (digit < 0 || digit > 9) return undefined
+    length = length * 10 + digit
+  }
+  return digits > 1 && text.startsWith('0') ? undefined : length
 }
 
 /** Whether a `Connection` header says close. */

@@ -94,7 +94,8 @@ export abstract class HeadReader {
     const text = bytes.toString('latin1', from, end)
     const lines = { bytes, from, end, text }
     if (this.#started) return this.fields.read(lines, from)
-    const lineEnd = bytes.indexOf(lf, from)
+    let lineEnd = from
+    while (bytes[lineEnd] !== lf) lineEnd += 1
     this.startLine = text
     if (lineEnd + 1 - from > this.#limits.lineBytesMax) return this.#fail('headers_too_large')
     const at = this.readStart(lines, lineEnd)

@@ -58,14 +58,15 @@ export class ResponseHeadReader extends HeadReader {
 
   protected override readStart({ bytes, from, text }: Lines, lineEnd: number): number {
     const to = lineEnd - 1
-    if (bytes[to] !== cr || to - from < startBytesMin) return refused
-    const version = text.slice(0, 9)
-    if (version === 'HTTP/1.1 ') this.#minor = 1
-    else if (version === 'HTTP/1.0 ') this.#minor = 0
-    else return refused
-    const status = text.slice(9, 12)
-    if (!/^[1-5][0-9]{2}$/.test(status)) return refused
-    this.#status = Number(status)
+    if (bytes[to] !== cr || to - from < startBytesMin || !text.startsWith('HTTP/1.')) return refused
+    const minor = (bytes[from + 7] ?? 0) - 0x30
+    if ((minor !== 0 && minor !== 1) || bytes[from + 8] !== space) return refused
+    this.#minor = minor
+    const hundreds = (bytes[from + 9] ?? 0) - 0x30
+    const tens = (bytes[from + 10] ?? 0) - 0x30
+    const ones = (bytes[from + 11] ?? 0) - 0x30
+    if (hundreds < 1 || hundreds > 5 || !isDigit(tens) || !isDigit(ones)) return refused
+    this.#status = 100 * hundreds + 10 * tens + ones
     let at = from + startBytesMin
     // The space before an empty reason is often left out.
     if (at < to && bytes[at] !== space) return refused
@@ -88,4 +89,8 @@ export class ResponseHeadReader extends HeadReader {
     if (method === 'HEAD' || status === 304) return noBody
     return length ?? 'until_close'
   }
+}
+
+function isDigit(value: number): boolean {
+  return value >= 0 && value <= 9
 }

@@ -274,7 +274,7 @@ export class ServerConnection implements Timed, ExchangeOwner {
   }
 
   #next(): void {
-    this.#input = this.#more.shift()
+    this.#input = this.#more.length === 0 ? undefined : this.#more.shift()
     this.#moreBytes -= this.#input?.length ?? 0
     this.#at = 0
   }

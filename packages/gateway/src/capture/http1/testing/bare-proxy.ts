@@ -1,11 +1,11 @@
 /**
  * A proxy of nothing but the codec: server, `parseHead`, client. And the same of node:http and undici, to measure it by.
  * `node -C @countersign/source bare-proxy.ts [--seconds 5] [--rounds 3] [--path /100]` starts nginx as the upstream, runs
- * wrk against both in turn and prints microseconds of CPU (user and system) a request.
+ * wrk against each in turn, and against HAProxy, and prints microseconds of CPU (user and system) a request.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -35,6 +35,18 @@ const hopByHop: ReadonlySet<string> = new Set([
   'keep-alive',
   'transfer-encoding',
 ])
+
+const spellings = new Map<string, boolean>()
+
+/** One look-up for each spelling, as in `scanHeaders`. */
+function passes(name: string): boolean {
+  const known = spellings.get(name)
+  if (known !== undefined) return known
+  if (spellings.size > 1_000) spellings.clear()
+  const verdict = !hopByHop.has(name.toLowerCase())
+  spellings.set(name, verdict)
+  return verdict
+}
 
 /** Everything goes to 127.0.0.1:upstreamPort, through the codec on both sides. */
 export async function openCodecProxy(upstreamPort: number): Promise<BareProxy> {
@@ -150,7 +162,7 @@ class Forwarding implements ExchangeHandler, ClientHandler {
     const headers: string[] = []
     for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
       const name = rawHeaders[at] ?? ''
-      if (!hopByHop.has(name.toLowerCase())) headers.push(name, rawHeaders[at + 1] ?? '')
+      if (passes(name)) headers.push(name, rawHeaders[at + 1] ?? '')
     }
     this.#exchange.writeHead(
       status,
@@ -237,11 +249,7 @@ export async function openNginx(): Promise<BareProxy> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-http1-'))
   for (const [name, bytes] of Object.entries({ '100': 100, '10k': 10_240, '1m': 1_048_576 }))
     await writeFile(join(folder, name), Buffer.alloc(bytes, 'countersign '))
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
+  const port = await freePort()
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `${kind}_temp_path ${folder}/${kind};`)
     .join(' ')
@@ -249,7 +257,7 @@ export async function openNginx(): Promise<BareProxy> {
     join(folder, 'nginx.conf'),
     `daemon off; ${process.getuid?.() === 0 ? 'user root;' : ''} pid ${folder}/pid; error_log stderr warn;
 worker_processes 1; events { worker_connections 1024; }
-http { ${temporary} access_log off; sendfile on; open_file_cache max=10 inactive=1h;
+http { ${temporary} access_log off; sendfile on; tcp_nopush on; open_file_cache max=10 inactive=1h;
 keepalive_requests 1000000000; keepalive_timeout 1h; default_type text/plain; error_page 405 =200 $uri;
 server { listen 127.0.0.1:${port}; root ${folder}; location = /none { return 204; } } }`,
   )
@@ -265,6 +273,15 @@ server { listen 127.0.0.1:${port}; root ${folder}; location = /none { return 204
       await rm(folder, { recursive: true })
     },
   }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as AddressInfo
+  probe.close()
+  await once(probe, 'close')
+  return port
 }
 
 async function answers(port: number): Promise<void> {
@@ -290,6 +307,41 @@ async function serve(kind: string, upstreamPort: number): Promise<void> {
   })
   await once(process.stdin, 'end')
   await proxy.close()
+}
+
+/** HAProxy on one thread, without a log, to set the figures beside. */
+async function startHaproxy(upstreamPort: number): Promise<Served> {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-http1-'))
+  const port = await freePort()
+  const config = join(folder, 'haproxy.cfg')
+  await writeFile(
+    config,
+    `global
+  nbthread 1
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+  http-reuse always
+listen all
+  bind 127.0.0.1:${port}
+  server upstream 127.0.0.1:${upstreamPort}
+`,
+  )
+  const child = spawn('haproxy', ['-db', '-f', config], { stdio: 'ignore' })
+  await answers(port)
+  return {
+    kind: 'haproxy',
+    port,
+    cpu: async () => {
+      const stat = await readFile(`/proc/${child.pid}/stat`, 'utf8')
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+      const [user = 0, system = 0] = fields.slice(11, 13).map(Number)
+      return [(user + system) * 10_000, user * 10_000]
+    },
+    end: () => void child.kill('SIGTERM'),
+  }
 }
 
 interface Served {
@@ -347,13 +399,17 @@ async function main(): Promise<void> {
   })
   if (values.serve !== undefined) return serve(values.serve, Number(values.upstream))
   const nginx = await openNginx()
-  const both = [await start('node:http and undici', nginx.port), await start('codec', nginx.port)]
-  for (const served of both) await measure(served, values.path, 2)
+  const all = [
+    await startHaproxy(nginx.port),
+    await start('node:http and undici', nginx.port),
+    await start('codec', nginx.port),
+  ]
+  for (const served of all) await measure(served, values.path, 2)
   for (let round = 0; round < Number(values.rounds); round++) {
-    for (const served of both)
+    for (const served of all)
       process.stdout.write(`${await measure(served, values.path, Number(values.seconds))}\n`)
   }
-  for (const served of both) served.end()
+  for (const served of all) served.end()
   await nginx.close()
 }
 
