@@ -169,7 +169,8 @@ function checkMembers(
 
 function checkSkipped(skipped: Members['listed'], path: string): void {
   const missing = skipped.find(([, field]) => !field.optional)
-  if (missing !== undefined) throw malformed(`${join(path, missing[0])} is missing, or out of order`)
+  if (missing !== undefined)
+    throw malformed(`${join(path, missing[0])} is missing, or out of order`)
 }
 
 function objectSource(listed: Members['listed']): string | undefined {
