@@ -5,6 +5,7 @@
 import type { Sha256 } from '@countersign/tlog/hash'
 
 import { checkLeafJson } from './decode.ts'
+import { plainLeafJson } from './encode-json.ts'
 import { orderLeaf } from './encode-leaf.ts'
 import type { Stamp } from './encode-leaf.ts'
 import { ADDENDA_MAX, ADDENDUM_BYTES_MAX, ENTRY_BYTES_MAX } from './encode-limits.ts'
@@ -46,8 +47,7 @@ const encoder = new TextEncoder()
  */
 export function encodeDraft(draft: Draft, stamp: Stamp, sha256: Sha256): EncodedRecord {
   checkAddenda(draft.addenda)
-  const json = JSON.stringify(orderLeaf(draft, stamp))
-  checkLeafJson(json)
+  const json = plainLeafJson(draft, stamp) ?? rareLeafJson(draft, stamp)
   const trailerBytes = draft.addenda.length * (DIGEST_BYTES + OFFSET_BYTES) + 1
   const room = takeRoom()
   // A text has at least as many bytes as UTF-16 units, so what is too long here need not be encoded to know it.
@@ -70,6 +70,12 @@ export function encodeDraft(draft: Draft, stamp: Stamp, sha256: Sha256): Encoded
   return { entry: room.subarray(0, end), addenda: draft.addenda.map(({ content }) => content) }
 }
 
+function rareLeafJson(draft: Draft, stamp: Stamp): string {
+  const json = JSON.stringify(orderLeaf(draft, stamp))
+  checkLeafJson(json)
+  return json
+}
+
 /**
  * Makes an addendum of an object. The salt comes first, so that its digest, which stays for ever, tells nothing about an erased one.
  * @param salt `SALT_BYTES` random bytes, never used before.
@@ -88,7 +94,7 @@ export function encodeAddendum(
     )
   const addendum = {
     name,
-    content: encoder.encode(JSON.stringify({ salt: hexOf(salt), ...object })),
+    content: bytesOf(JSON.stringify({ salt: hexOf(salt), ...object })),
   }
   checkAddenda([addendum])
   return addendum
@@ -161,8 +167,19 @@ function checkSalt(salt: Uint8Array): void {
     )
 }
 
+/** UTF-8, cut from the slab when it surely fits: a character of UTF-16 takes three bytes at most. */
+function bytesOf(json: string): Uint8Array {
+  if (json.length * 3 > ENTRY_BYTES_MAX) return encoder.encode(json)
+  const room = takeRoom()
+  const { written } = encoder.encodeInto(json, room)
+  slabUsed += written
+  return room.subarray(0, written)
+}
+
+const hexDigits = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 function hexOf(bytes: Uint8Array): string {
   let hex = ''
-  for (const byte of bytes) hex += (byte + 0x1_00).toString(16).slice(1)
+  for (const byte of bytes) hex += hexDigits[byte] ?? ''
   return hex
 }
