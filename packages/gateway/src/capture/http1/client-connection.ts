@@ -69,7 +69,9 @@ export class ClientConnection implements Timed, CallCarrier {
   #bodySent = true
   #bodyLeft: number | undefined
   #buffer: Buffer
-  #held: Buffer | undefined
+  /** What was read while nobody wanted it. */
+  readonly #held: Buffer[] = []
+  #reading = false
   #flowing = true
   #deadlineMs: number
   #writeDeadlineMs: number = never
@@ -140,10 +142,8 @@ export class ClientConnection implements Timed, CallCarrier {
       return
     }
     this.#deadlineMs = this.#in(this.#pool.limits.bodyIdleTimeoutMs)
-    const held = this.#held
-    this.#held = undefined
-    if (held !== undefined) this.#read(held, true)
-    if (this.#held !== undefined || !this.#flowing || this.#isClosed()) return
+    this.#drain()
+    if (this.#held.length > 0 || !this.#flowing || this.#isClosed()) return
     if (this.#ended) this.#onEnd()
     else this.#socket.resume()
   }
@@ -185,7 +185,11 @@ export class ClientConnection implements Timed, CallCarrier {
     const buffer = this.#buffer
     const owned = bytes >= ownedBytesMin
     if (owned) this.#buffer = Buffer.allocUnsafeSlow(readBytesMax)
-    this.#read(buffer.subarray(0, bytes), owned)
+    const chunk = buffer.subarray(0, bytes)
+    // TLS gives all it has decrypted, paused or not.
+    if (this.#flowing && !this.#reading && this.#held.length === 0) this.#read(chunk, owned)
+    else this.#held.push(owned ? chunk : Buffer.from(chunk))
+    if (this.#held.length > 0) this.#drain()
     return this.#flowing
   }
 
@@ -202,7 +206,7 @@ export class ClientConnection implements Timed, CallCarrier {
       const error = this.#error
       return this.#fail(error === undefined ? 'CONNECT_FAILED' : connectFailure(error), error)
     }
-    if (this.#held !== undefined) return
+    if (this.#held.length > 0) return
     // RFC 9112, section 8: only an answer that ends with its connection may end like this, and not with an error.
     if (this.#state === 'body' && this.#error === undefined && this.#decoder.close())
       return this.#complete()
@@ -245,14 +249,26 @@ export class ClientConnection implements Timed, CallCarrier {
 
   #read(chunk: Buffer, owned: boolean): void {
     let at = 0
+    this.#reading = true
     while (at < chunk.length && this.#flowing) {
       if (this.#state === 'head') at = this.#readHead(chunk, at)
       else if (this.#state === 'body') at = this.#readBody(chunk, at, owned)
       // Nobody asked for these bytes.
-      else return this.#fail('PROTOCOL')
-      if (at === refused) return
+      else at = this.#break('PROTOCOL')
+      if (at === refused) break
     }
-    if (at < chunk.length) this.#held = owned ? chunk.subarray(at) : Buffer.from(chunk.subarray(at))
+    this.#reading = false
+    if (at === refused || at === chunk.length) return
+    const rest = chunk.subarray(at)
+    this.#held.unshift(owned ? rest : Buffer.from(rest))
+  }
+
+  #drain(): void {
+    while (this.#flowing && !this.#reading && !this.#isClosed()) {
+      const held = this.#held.shift()
+      if (held === undefined) break
+      this.#read(held, true)
+    }
   }
 
   #readHead(chunk: Buffer, at: number): number {
@@ -305,7 +321,8 @@ export class ClientConnection implements Timed, CallCarrier {
   /** The answer is whole. */
   #complete(): void {
     const call = this.#call
-    const reusable = this.#head?.keepsAlive === true && this.#bodySent
+    const reusable =
+      this.#head?.keepsAlive === true && this.#bodySent && this.#held.length === 0 && !this.#ended
     this.#call = undefined
     this.#head = undefined
     if (call !== undefined) call.settled = true
@@ -338,7 +355,7 @@ export class ClientConnection implements Timed, CallCarrier {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#call = undefined
-    this.#held = undefined
+    this.#held.length = 0
     this.#pool.deadlines.forget(this)
     this.#socket.destroy()
     this.#pool.ended(this)

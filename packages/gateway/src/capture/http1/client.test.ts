@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { openHttp1Pool } from './client.ts'
+import { makeCertificate } from './testing/certificate.ts'
 import { openManualDeadlines } from './testing/manual-deadlines.ts'
 import { turn } from './testing/turns.ts'
 import { collect, openPool, openScripted, plain } from './testing/scripted-upstream.ts'
@@ -279,6 +276,29 @@ test('an answer waits while it is paused, and loses nothing', async (t) => {
   assert.equal(pool.connections, 1)
 })
 
+test('a call may be paused and resumed at once, and bytes held after its end are nobody’s', async (t) => {
+  const chunks = '1\r\na\r\n1\r\nb\r\n0\r\n\r\n'
+  const { port } = await openScripted(t, (_said, socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`)
+  })
+  const { pool } = openPool(t, port)
+  for (let round = 0; round < 3; round++) {
+    let body = ''
+    const handler = collect({
+      onData: (piece) => {
+        body += piece.toString()
+        call.pause()
+        call.resume()
+        return true
+      },
+    })
+    const call = pool.dispatch(plain('/'), handler)
+    assert.equal((await handler.answer).error, undefined)
+    assert.equal(body, 'ab')
+    assert.equal(pool.connections, 1)
+  }
+})
+
 test('an answer that ends with its connection is whole although it was paused', async (t) => {
   const { port } = await openScripted(t, (_said, socket) =>
     socket.end(
@@ -300,13 +320,8 @@ test('an answer that ends with its connection is whole although it was paused', 
 })
 
 test('an upstream that can not be reached is told apart from one that is not trusted', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'countersign-http1-'))
-  t.after(() => rmSync(folder, { recursive: true }))
-  const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  const wanted = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout ${key} -out ${certificate} -subj /CN=orders.test -addext subjectAltName=DNS:orders.test`
-  execFileSync('openssl', wanted.split(' '), { stdio: 'ignore' })
-  const cert = readFileSync(certificate)
-  const server = createHttpsServer({ key: readFileSync(key), cert }, (request, response) =>
+  const { cert, key } = makeCertificate('orders.test')
+  const server = createHttpsServer({ key, cert }, (request, response) =>
     response.end(`over TLS ${request.url}`),
   )
   server.listen(0, '127.0.0.1')

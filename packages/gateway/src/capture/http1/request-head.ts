@@ -68,7 +68,9 @@ export class RequestHeadReader extends HeadReader {
     let at = from
     while (isToken[bytes[at] ?? 0] === 1) at += 1
     this.#method = text.slice(0, at - from)
-    if (bytes[at] !== space || !methods.has(this.#method)) return this.#refuse('method')
+    if (bytes[at] !== space || !methods.has(this.#method))
+      // The first word of HTTP/2.
+      return this.#refuse(this.#method === 'PRI' ? 'http_version' : 'method')
     const urlFrom = (at += 1)
     while (isTarget[bytes[at] ?? 0] === 1) at += 1
     if (at === urlFrom) return this.#refuse('target_character')
