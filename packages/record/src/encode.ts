@@ -4,9 +4,7 @@
  */
 import type { Sha256 } from '@countersign/tlog/hash'
 
-import { checkLeafJson } from './decode.ts'
-import { plainLeafJson } from './encode-json.ts'
-import { orderLeaf } from './encode-leaf.ts'
+import { leafJson } from './encode-json.ts'
 import type { Stamp } from './encode-leaf.ts'
 import { ADDENDA_MAX, ADDENDUM_BYTES_MAX, ENTRY_BYTES_MAX } from './encode-limits.ts'
 import { RecordError } from './errors.ts'
@@ -47,7 +45,7 @@ const encoder = new TextEncoder()
  */
 export function encodeDraft(draft: Draft, stamp: Stamp, sha256: Sha256): EncodedRecord {
   checkAddenda(draft.addenda)
-  const json = plainLeafJson(draft, stamp) ?? rareLeafJson(draft, stamp)
+  const json = leafJson(draft, stamp)
   const trailerBytes = draft.addenda.length * (DIGEST_BYTES + OFFSET_BYTES) + 1
   const room = takeRoom()
   // A text has at least as many bytes as UTF-16 units, so what is too long here need not be encoded to know it.
@@ -68,12 +66,6 @@ export function encodeDraft(draft: Draft, stamp: Stamp, sha256: Sha256): Encoded
   const end = written + 1 + trailerBytes
   slabUsed += end
   return { entry: room.subarray(0, end), addenda: draft.addenda.map(({ content }) => content) }
-}
-
-function rareLeafJson(draft: Draft, stamp: Stamp): string {
-  const json = JSON.stringify(orderLeaf(draft, stamp))
-  checkLeafJson(json)
-  return json
 }
 
 /**

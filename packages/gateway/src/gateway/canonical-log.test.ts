@@ -22,6 +22,7 @@ function lineOf(summary: Partial<Summary> & { allowed?: boolean; rule?: string; 
     ...summary,
   }
   log.finished(whole)
+  log.flush()
   assert.equal(lines.length, 1)
   const [line = ''] = lines
   assert.ok(line.endsWith('}\n') && line.indexOf('\n') === line.length - 1)
