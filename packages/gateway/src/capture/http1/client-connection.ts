@@ -49,7 +49,7 @@ export interface ConnectionPool {
 }
 
 // A read that fills this much of the buffer gives the buffer away with it; a smaller one is copied out.
-const ownedBytesMin = 8_192
+const ownedBytesMin = 32_768
 const readBytesMax = 65_536
 
 type State = 'connecting' | 'idle' | 'head' | 'body' | 'closed'
