@@ -1,11 +1,14 @@
 /** Why an exchange ended without a whole answer: the reason on record, and the status the client sees if nothing was sent yet. */
 
+import type { ClientErrorCode } from './http1/client-errors.ts'
+
 const statusOf = {
   no_upstream: 502,
   upstream_unreachable: 502,
   upstream_untrusted: 502,
   upstream_closed: 502,
   upstream_protocol: 502,
+  upstream_busy: 503,
   upstream_timeout: 504,
   client_gone: 499,
   client_stalled: 499,
@@ -22,6 +25,27 @@ export function failureStatus(reason: FailureReason): number {
   return statusOf[reason]
 }
 
+const ofClient: Readonly<Record<ClientErrorCode, FailureReason>> = {
+  CONNECT_FAILED: 'upstream_unreachable',
+  CONNECT_TIMEOUT: 'upstream_timeout',
+  TLS_UNTRUSTED: 'upstream_untrusted',
+  QUEUE_FULL: 'upstream_busy',
+  QUEUE_TIMEOUT: 'upstream_busy',
+  HEAD_TIMEOUT: 'upstream_timeout',
+  BODY_TIMEOUT: 'upstream_timeout',
+  CLOSED: 'upstream_closed',
+  PROTOCOL: 'upstream_protocol',
+  HEAD_TOO_LARGE: 'upstream_protocol',
+  STALLED: 'upstream_timeout',
+  REQUEST_FRAMING: 'body_framing',
+  POOL_CLOSED: 'upstream_unreachable',
+}
+
+/** Reads the codes of our own client. */
+export function clientFailure(code: ClientErrorCode): FailureReason {
+  return ofClient[code]
+}
+
 const timeouts: ReadonlySet<string> = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
   'UND_ERR_HEADERS_TIMEOUT',
@@ -35,7 +59,7 @@ const protocol: ReadonlySet<string> = new Set([
 ])
 const untrusted = /CERT|ALTNAME|UNABLE_TO_|SELF_SIGNED|ERR_SSL|EPROTO/
 
-/** Reads undici's, node's and OpenSSL's codes. @param connected whether the request had reached a connection. */
+/** Reads undici's, node's and OpenSSL's codes, for egress. @param connected whether the request had reached a connection. */
 export function upstreamFailure(error: Error, connected: boolean): FailureReason {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   if (timeouts.has(code)) return 'upstream_timeout'

@@ -1,18 +1,21 @@
 /** The reverse listener: takes connections, parses requests, hands each to the journey, one at a time a connection. */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { Server as TlsServer } from 'node:https'
-import type { Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import type { CanonicalRequest, Captured } from '@countersign/record/vocabulary'
 import type { Config } from '../config/schema.ts'
 import type { Clock } from '../platform.ts'
 import { defaultPort, parseAuthority } from './authority.ts'
 import { parseHead } from './canonical-request.ts'
-import { Connection, type Waiting, pipelinedMax } from './connection.ts'
+import { Connection } from './connection.ts'
 import { type DefectName, defectAnswer } from './defects.ts'
 import { CaptureError } from './errors.ts'
 import type { Journey, Malformed, RecordMalformed } from './exchange.ts'
 import { type IsTrusted, rawChain, resolveClient, trustRanges } from './forwarded.ts'
 import type { HeaderFacts } from './headers.ts'
+import { type Deadlines, openDeadlines } from './http1/deadlines.ts'
+import type { RequestHead } from './http1/request-head.ts'
+import type { ConnectionLimits, Refusal } from './http1/server-connection.ts'
+import type { ServerExchange } from './http1/server-exchange.ts'
+import { type Http1Server, openHttp1Server } from './http1/server.ts'
 import { InboundExchange, type InboundShared } from './inbound-exchange.ts'
 import {
   type Listening,
@@ -20,9 +23,8 @@ import {
   type ListenerTls,
   splitAddress,
 } from './listening.ts'
-import { type ClientError, requestLineOf, syntaxDefect } from './parse-error.ts'
 import { type OwnAnswer, malformedAnswer } from './refusal.ts'
-import { checkMs, checkTls, openServer, rawAnswer, renewTls, requestLine } from './server.ts'
+import { checkMs, checkTls, openSocketServer, renewTls } from './server.ts'
 import { type Tracer, isRequestId, openTracer } from './trace-context.ts'
 import { type ServiceTargets, openUpstreams } from './upstreams.ts'
 
@@ -58,13 +60,20 @@ export interface InboundListening extends Listening {
 }
 
 const graceMsDefault = 5_000
-const lingerNs = 2_000_000_000n
+const tickMsMax = 250
+const requestLineBytesMax = 1_024
 
 /** Opens a reverse listener. @throws {CaptureError} `LISTEN_FAILED`, `TLS_INVALID`, `UPSTREAM_INVALID`, `HOPS_INVALID` */
 export async function listenInbound(options: InboundOptions): Promise<InboundListening> {
-  const inbound = new Inbound(options)
-  await inbound.listen()
-  return inbound
+  const deadlines = openDeadlines({ tickMs: tickMs(options.limits) })
+  try {
+    const inbound = new Inbound(options, deadlines)
+    await inbound.listen()
+    return inbound
+  } catch (error) {
+    deadlines.close()
+    throw error
+  }
 }
 
 class Inbound implements InboundListening {
@@ -72,28 +81,40 @@ class Inbound implements InboundListening {
   port = 0
   readonly #options: InboundOptions
   readonly #scheme: 'http' | 'https'
-  readonly #server: Server | TlsServer
+  readonly #server: Server
+  readonly #http: Http1Server
+  readonly #deadlines: Deadlines
+  /** As they were accepted: those whose TLS handshake is not done are among them. */
+  readonly #sockets = new Set<Socket>()
   readonly #connections = new Map<Socket, Connection>()
   readonly #perAddress = new Map<string, number>()
   readonly #trace: Tracer = openTracer()
   #shared: InboundShared
   #trusted: IsTrusted
-  #sweeper: NodeJS.Timeout | undefined
   #closing = false
 
-  constructor(options: InboundOptions) {
+  constructor(options: InboundOptions, deadlines: Deadlines) {
+    const { limits, listener, services } = options
     this.#options = options
-    this.#scheme = options.listener.tls === undefined ? 'http' : 'https'
+    this.#deadlines = deadlines
+    this.#scheme = listener.tls === undefined ? 'http' : 'https'
     this.#trusted = trust(options.trustedHops)
     this.#shared = {
       clock: options.clock,
-      upstreams: openUpstreams(options.services, options.limits),
-      limits: options.limits,
+      upstreams: openUpstreams(services, limits, deadlines),
+      limits,
       realm: options.gatewayName,
-      answered: (connection) => this.#answered(connection),
     }
-    this.#server = openServer({ limits: options.limits, tls: options.listener.tls })
-    this.#wire()
+    this.#http = openHttp1Server({
+      deadlines,
+      limits: connectionLimits(limits),
+      onRequest: (exchange) => this.#take(exchange),
+      onDefect: (refusal) => this.#refuseUnreadable(refusal),
+    })
+    this.#server = openSocketServer({ limits, tls: listener.tls })
+    this.#server.on('connection', (socket: Socket) => this.#onSocket(socket))
+    if (this.#scheme === 'https')
+      this.#server.on('secureConnection', (socket: Socket) => this.#onOpen(socket))
   }
 
   async listen(): Promise<void> {
@@ -110,10 +131,6 @@ class Inbound implements InboundListening {
       throw new Error('a TCP server has no TCP address')
     this.address = bound.address
     this.port = bound.port
-    this.#sweeper = setInterval(
-      () => this.#sweep(),
-      checkMs(this.#options.limits.bodyIdleTimeout),
-    ).unref()
   }
 
   update({ services, trustedHops, limits = this.#shared.limits, tls }: InboundUpdate): void {
@@ -124,40 +141,22 @@ class Inbound implements InboundListening {
     if (tls !== undefined) renewTls(this.#server, tls)
     this.#trusted = trusted
     this.#shared = { ...this.#shared, limits }
-    this.#server.headersTimeout = limits.headerTimeout
+    this.#http.update(connectionLimits(limits))
     this.#server.maxConnections = limits.connectionsMax
   }
 
   async close({ graceMs = graceMsDefault }: { graceMs?: number } = {}): Promise<void> {
     this.#closing = true
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    const overdue = setTimeout(() => this.#server.closeAllConnections(), graceMs)
+    const overdue = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy()
+    }, graceMs)
     // An exchange that runs is its connection's last.
-    for (const connection of this.#connections.values()) {
-      connection.poisoned = true
-      if (connection.current === undefined) connection.socket.destroy()
-    }
+    this.#http.close()
     await closed
     clearTimeout(overdue)
-    clearInterval(this.#sweeper)
-    await this.#shared.upstreams.close()
-  }
-
-  #wire(): void {
-    const server = this.#server
-    const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
-      this.#onRequest(request, response)
-    server.on('request', onRequest)
-    server.on('checkContinue', onRequest)
-    server.on('checkExpectation', onRequest)
-    server.on('connection', (socket: Socket) => this.#onSocket(socket))
-    if (this.#scheme === 'https')
-      server.on('secureConnection', (socket: Socket) => this.#onOpen(socket))
-    server.on('clientError', (error: Error, socket: Socket) => this.#onClientError(error, socket))
-    server.on('connect', (request: IncomingMessage, socket: Socket) => {
-      const connection = this.#connections.get(socket)
-      if (connection !== undefined) this.#refuseRaw(connection, 'method', requestLine(request))
-    })
+    this.#shared.upstreams.close()
+    this.#deadlines.close()
   }
 
   // Connections
@@ -175,77 +174,44 @@ class Inbound implements InboundListening {
       return
     }
     this.#perAddress.set(address, count)
-    socket.once('close', () => this.#release(address))
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#release(socket, address))
     if (this.#scheme === 'http') this.#onOpen(socket)
   }
 
-  #release(address: string): void {
+  #release(socket: Socket, address: string): void {
+    this.#sockets.delete(socket)
     const left = (this.#perAddress.get(address) ?? 1) - 1
     if (left === 0) this.#perAddress.delete(address)
     else this.#perAddress.set(address, left)
   }
 
   #onOpen(socket: Socket): void {
-    const connection = new Connection(socket)
-    this.#connections.set(socket, connection)
-    socket.once('close', () => {
-      this.#connections.delete(socket)
-      connection.poisoned = true
-      connection.waiting.length = 0
-      connection.current?.lost('client_gone')
-    })
-  }
-
-  #sweep(): void {
-    const nowNs = this.#shared.clock.monotonicNs()
-    const idleMs = this.#shared.limits.bodyIdleTimeout
-    for (const connection of this.#connections.values()) {
-      // An exchange that runs says itself what became of it.
-      if (connection.current !== undefined) connection.current.sweep(nowNs)
-      else if (connection.isStuck(nowNs, idleMs)) connection.socket.destroy()
-    }
+    this.#connections.set(socket, new Connection(socket))
+    socket.once('close', () => this.#connections.delete(socket))
+    this.#http.accept(socket)
   }
 
   // Requests
 
-  #onRequest(request: IncomingMessage, response: ServerResponse): void {
-    const connection = this.#connections.get(request.socket)
-    if (connection === undefined || connection.poisoned) return
-    if (connection.current === undefined) this.#take(connection, request, response)
-    else if (connection.waiting.length < pipelinedMax)
-      connection.waiting.push({ request, response })
-    else this.#refuseRaw(connection, 'pipeline_too_deep', requestLine(request))
-  }
-
-  #answered(connection: Connection): void {
-    if (connection.poisoned) {
-      connection.socket.destroySoon()
-      return
-    }
-    const next = connection.waiting.shift()
-    if (next !== undefined) this.#take(connection, next.request, next.response)
-  }
-
-  #take(connection: Connection, request: IncomingMessage, response: ServerResponse): void {
-    const { limits } = this.#shared
-    const parsed = parseHead(request, {
-      listener: 'origin',
-      scheme: this.#scheme,
-      bodyBytesMax: limits.bodyBytesMax,
-    })
-    if (typeof parsed === 'string') return this.#refuse(connection, { request, response }, parsed)
+  #take(exchange: ServerExchange): void {
+    const connection = this.#connections.get(exchange.socket)
+    if (connection === undefined) return exchange.destroy()
+    const { bodyBytesMax } = this.#shared.limits
+    const options = { listener: 'origin', scheme: this.#scheme, bodyBytesMax } as const
+    const parsed = parseHead(exchange.head, options)
+    if (typeof parsed === 'string') return this.#refuse(connection, exchange, parsed)
     const captured = this.#capture(connection, parsed.request, parsed.facts)
-    if (typeof captured === 'string')
-      return this.#refuse(connection, { request, response }, captured)
+    if (typeof captured === 'string') return this.#refuse(connection, exchange, captured)
     const { expectsContinue } = parsed
-    const exchange = new InboundExchange(
-      { connection, captured, request, response, expectsContinue },
+    const offered = new InboundExchange(
+      { connection, captured, exchange, expectsContinue },
       this.#shared,
     )
-    connection.current = exchange
+    exchange.handler = offered
     // A journey that fails is a fault of ours: the client is cut off, and the process stops for want of a handler.
-    this.#options.journey(exchange).catch((error: unknown) => {
-      connection.cut()
+    this.#options.journey(offered).catch((error: unknown) => {
+      exchange.destroy()
       throw error
     })
   }
@@ -280,53 +246,29 @@ class Inbound implements InboundListening {
 
   // What is no request
 
-  #onClientError(error: ClientError, socket: Socket): void {
-    const connection = this.#connections.get(socket)
-    const defect = syntaxDefect(error)
-    // The socket failed, or nothing was ever said on it: no request was made.
-    if (connection === undefined || defect === undefined || socket.bytesRead === 0) {
-      socket.destroy()
-      return
-    }
-    if (connection.poisoned) return
-    if (connection.current === undefined || connection.current.received) {
-      this.#refuseRaw(connection, defect, requestLineOf(error.rawPacket))
-      return
-    }
-    connection.poisoned = true
-    connection.current.lost(error.code === 'HPE_INVALID_EOF_STATE' ? 'client_gone' : 'body_framing')
-  }
-
-  /** Puts a request that was parsed by node:http, but not by us, on record; then answers it. */
-  #refuse(connection: Connection, { request, response }: Waiting, defect: DefectName): void {
-    connection.poisoned = true
-    void this.#record(connection, defect, requestLine(request)).then(() => {
+  /** Puts a request that the codec could read, and we could not, on record; then answers it. */
+  #refuse(connection: Connection, exchange: ServerExchange, defect: DefectName): void {
+    void this.#record(connection, defect, requestLine(exchange.head)).then(() => {
       const { status, headers, body } = answerTo(defect)
-      response.shouldKeepAlive = false
-      connection.linger(this.#shared.clock.monotonicNs() + lingerNs)
-      request.resume()
-      response.writeHead(status, headers)
-      response.end(request.method === 'HEAD' ? undefined : body)
+      const bytes = Buffer.from(body)
+      exchange.keepsAlive = false
+      exchange.writeHead(status, headers, bytes.length)
+      exchange.end(bytes)
     })
   }
 
-  /** The same where there is no response object to answer with; silent when an exchange is still on the connection. */
-  #refuseRaw(connection: Connection, defect: DefectName, line: string | undefined): void {
-    connection.poisoned = true
-    const { socket } = connection
-    void this.#record(connection, defect, line).then(() => {
-      if (connection.current !== undefined || !socket.writable) return
-      connection.linger(this.#shared.clock.monotonicNs() + lingerNs)
-      socket.resume()
-      socket.end(rawAnswer(answerTo(defect)))
+  /** The same for bytes that the codec could not read. */
+  #refuseUnreadable(refusal: Refusal): void {
+    const { socket, defect } = refusal
+    const connection = this.#connections.get(socket)
+    if (connection === undefined) return refusal.destroy()
+    void this.#record(connection, defect, refusal.requestLine).then(() => {
+      const { status, headers, body } = answerTo(defect)
+      refusal.answer(status, headers, body)
     })
   }
 
-  async #record(
-    connection: Connection,
-    defect: DefectName,
-    line: string | undefined,
-  ): Promise<void> {
+  async #record(connection: Connection, defect: DefectName, line: string): Promise<void> {
     const { ids, recordMalformed, clock } = this.#options
     const malformed: Malformed = {
       id: ids(),
@@ -335,7 +277,7 @@ class Inbound implements InboundListening {
       peer: connection.peer,
       defect,
       ...defectAnswer(defect),
-      ...(line === undefined ? {} : { requestLine: line }),
+      requestLine: line,
     }
     try {
       await recordMalformed(malformed)
@@ -343,6 +285,27 @@ class Inbound implements InboundListening {
       // Nothing is forwarded either way; whoever records counts what it could not.
     }
   }
+}
+
+function connectionLimits(limits: Config['limits']): Partial<ConnectionLimits> {
+  return {
+    headBytesMax: limits.headerBytesMax,
+    lineBytesMax: limits.headerBytesMax,
+    headTimeoutMs: limits.headerTimeout,
+    bodyIdleTimeoutMs: limits.bodyIdleTimeout,
+  }
+}
+
+/** A time-out is off by a quarter of it at most. */
+function tickMs(limits: Config['limits']): number {
+  const { headerTimeout, bodyIdleTimeout, upstreamTimeout, connectTimeout } = limits
+  const shortest = Math.min(headerTimeout, bodyIdleTimeout, upstreamTimeout, connectTimeout)
+  return Math.min(tickMsMax, checkMs(shortest))
+}
+
+/** Cut at 1 KiB. */
+function requestLine({ method, url, httpVersionMinor }: RequestHead): string {
+  return `${method} ${url} HTTP/1.${httpVersionMinor}`.slice(0, requestLineBytesMax)
 }
 
 function answerTo(defect: DefectName): OwnAnswer {

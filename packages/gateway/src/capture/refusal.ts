@@ -36,7 +36,7 @@ const statusOf: Readonly<Record<DecisionReason, number>> = {
   egress_reported: 403,
 }
 
-/** A whole answer of our own. `headers` is flat: name, value, name, value. */
+/** A whole answer of our own. `headers` is flat (name, value, name, value) and says nothing of the body's framing. */
 export interface OwnAnswer {
   readonly status: number
   readonly headers: string[]
@@ -52,7 +52,7 @@ export function refusalAnswer(
   const status = statusOf[decision.reason]
   const { reason, rule, explanation } = decision
   const body = `${JSON.stringify({ error: reason, rule, explanation, record: record.id })}\n`
-  const headers = jsonHeaders(body)
+  const headers = jsonHeaders()
   headers.push(decisionHeader, reason)
   pushReference(headers, record)
   if (status === 401) {
@@ -68,7 +68,7 @@ export function refusalAnswer(
 /** The answer to what could not be parsed. */
 export function malformedAnswer(status: number, defect: string, explanation: string): OwnAnswer {
   const body = `${JSON.stringify({ error: defect, explanation })}\n`
-  return { status, headers: [...jsonHeaders(body), errorHeader, defect], body }
+  return { status, headers: [...jsonHeaders(), errorHeader, defect], body }
 }
 
 /** The answer while the ledger can not write. */
@@ -76,7 +76,7 @@ export function unavailableAnswer(reason: string): OwnAnswer {
   const body = `${JSON.stringify({ error: reason, explanation: 'the request could not be put on record, so it was not forwarded; try again' })}\n`
   return {
     status: 503,
-    headers: [...jsonHeaders(body), decisionHeader, reason, 'retry-after', '1'],
+    headers: [...jsonHeaders(), decisionHeader, reason, 'retry-after', '1'],
     body,
   }
 }
@@ -84,7 +84,7 @@ export function unavailableAnswer(reason: string): OwnAnswer {
 /** The answer to what failed behind the gateway. */
 export function failureAnswer(status: number, reason: string, record: RecordReference): OwnAnswer {
   const body = `${JSON.stringify({ error: reason, record: record.id })}\n`
-  const headers = jsonHeaders(body)
+  const headers = jsonHeaders()
   headers.push(errorHeader, reason)
   pushReference(headers, record)
   return { status, headers, body }
@@ -96,13 +96,6 @@ export function pushReference(headers: string[], record: RecordReference): void 
   if (record.leafIndex !== undefined) headers.push(leafHeader, String(record.leafIndex))
 }
 
-function jsonHeaders(body: string): string[] {
-  return [
-    'content-type',
-    'application/json',
-    'content-length',
-    String(Buffer.byteLength(body)),
-    'cache-control',
-    'no-store',
-  ]
+function jsonHeaders(): string[] {
+  return ['content-type', 'application/json', 'cache-control', 'no-store']
 }

@@ -39,7 +39,62 @@ const unnamed: ReadonlySet<string> = new Set([
   'date',
 ])
 
-/** Sorts the headers of an answer. @returns undefined when they are not a well-formed HTTP/1.1 answer. */
+/** How one header name of an answer is treated. */
+interface Rule {
+  readonly name: string
+  /** Passed on, unless `Connection` names it. */
+  readonly pass: boolean
+  /** A bit of its own where it may stand only once, otherwise 0. */
+  readonly once: number
+}
+
+// As in `headers.ts`: a name is lower-cased and judged once a spelling, and strangers can only make that begin anew.
+const spellings = new Map<string, Rule>()
+const spellingsMax = 4096
+
+/**
+ * Sorts the headers of an answer whose framing the codec has judged, and is to say. @param raw name, value, name, value.
+ * @returns what is passed on, lower-case names; undefined when it is not a well-formed answer.
+ */
+export function answerHeaders(raw: readonly string[]): string[] | undefined {
+  const headers: string[] = []
+  let connection: string | undefined
+  let seen = 0
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const { name, pass, once: bit } = ruleOf(raw[at] ?? '')
+    const value = raw[at + 1] ?? ''
+    if ((seen & bit) !== 0) return undefined
+    seen |= bit
+    if (pass) headers.push(name, value)
+    else if (name === 'connection')
+      connection = connection === undefined ? value : `${connection},${value}`
+  }
+  const named = connection === undefined ? undefined : connectionNames(connection)
+  if (named === 'protected') return undefined
+  return named === undefined ? headers : without(headers, named)
+}
+
+function ruleOf(spelling: string): Rule {
+  const seen = spellings.get(spelling)
+  if (seen !== undefined) return seen
+  const name = spelling.toLowerCase()
+  const pass = !hopByHop.has(name) && name !== 'content-length' && !isOurs(name)
+  const rule = { name, pass, once: once.has(name) ? 1 << [...once].indexOf(name) : 0 }
+  if (spellings.size >= spellingsMax) spellings.clear()
+  spellings.set(spelling, rule)
+  return rule
+}
+
+function without(headers: readonly string[], named: ReadonlySet<string>): string[] {
+  const kept: string[] = []
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const name = headers[at] ?? ''
+    if (!named.has(name)) kept.push(name, headers[at + 1] ?? '')
+  }
+  return kept
+}
+
+/** Sorts the headers of an answer as undici gives them. @returns undefined when they are not a well-formed HTTP/1.1 answer. */
 export function responseHead(status: number, from: UpstreamHeaders): ResponseHead | undefined {
   const connection = from['connection']
   const named = connection === undefined ? undefined : connectionNames(connection)

@@ -1,18 +1,22 @@
-/** node:http and node:https servers, set up the way a listener needs them, and answers written without them. */
+/** Listening servers, set up the way a listener needs them: sockets alone for inbound, node:http for egress. */
+import { randomBytes } from 'node:crypto'
 import {
   type IncomingMessage,
-  STATUS_CODES,
-  type Server,
+  type Server as HttpServer,
   type ServerOptions,
-  createServer,
+  createServer as createHttpServer,
 } from 'node:http'
-import { type Server as TlsServer, createServer as createTlsServer } from 'node:https'
-import { type SecureContextOptions, createSecureContext } from 'node:tls'
-import { randomBytes } from 'node:crypto'
+import { type Server as HttpsServer, createServer as createHttpsServer } from 'node:https'
+import { type Server, createServer } from 'node:net'
+import {
+  type SecureContextOptions,
+  Server as TlsServer,
+  createServer as createTlsServer,
+  createSecureContext,
+} from 'node:tls'
 import type { Config } from '../config/schema.ts'
 import { CaptureError } from './errors.ts'
 import type { ListenerTls } from './listening.ts'
-import type { OwnAnswer } from './refusal.ts'
 
 /** How a server is made. */
 export interface ServerSetup {
@@ -24,8 +28,22 @@ export interface ServerSetup {
 const keepAliveMs = 60_000
 const ticketKeyBytes = 48
 
+/**
+ * A server of sockets, for whoever reads them; not listening yet. Emits `connection` for each, and `secureConnection` for
+ * those whose TLS handshake is done. @throws {CaptureError} `TLS_INVALID`
+ */
+export function openSocketServer({ limits, tls }: ServerSetup): Server {
+  const halves = { allowHalfOpen: true }
+  const server =
+    tls === undefined
+      ? createServer(halves)
+      : createTlsServer({ ...halves, ...tlsOptions(tls), handshakeTimeout: limits.headerTimeout })
+  server.maxConnections = limits.connectionsMax
+  return server
+}
+
 /** A server that judges nothing itself but syntax; not listening yet. @throws {CaptureError} `TLS_INVALID` */
-export function openServer({ limits, tls }: ServerSetup): Server | TlsServer {
+export function openServer({ limits, tls }: ServerSetup): HttpServer | HttpsServer {
   const options: ServerOptions = {
     insecureHTTPParser: false,
     // A missing Host is ours to record.
@@ -39,8 +57,12 @@ export function openServer({ limits, tls }: ServerSetup): Server | TlsServer {
   }
   const server =
     tls === undefined
-      ? createServer(options)
-      : createTlsServer({ ...options, ...tlsOptions(tls), handshakeTimeout: limits.headerTimeout })
+      ? createHttpServer(options)
+      : createHttpsServer({
+          ...options,
+          ...tlsOptions(tls),
+          handshakeTimeout: limits.headerTimeout,
+        })
   // Unlimited here, because node:http drops what exceeds it without a word; `scanHeaders` counts.
   server.maxHeadersCount = 0
   server.maxConnections = limits.connectionsMax
@@ -53,8 +75,8 @@ export function checkTls(tls: ListenerTls): void {
 }
 
 /** Takes a renewed certificate into use; sessions that the old one opened are not resumed. */
-export function renewTls(server: Server | TlsServer, tls: ListenerTls): void {
-  if (!('setSecureContext' in server)) return
+export function renewTls(server: Server, tls: ListenerTls): void {
+  if (!(server instanceof TlsServer)) return
   server.setSecureContext(tlsOptions(tls))
   server.setTicketKeys(randomBytes(ticketKeyBytes))
 }
@@ -68,14 +90,6 @@ export function checkMs(ms: number): number {
 export function requestLine({ method = '', url = '', httpVersion }: IncomingMessage): string {
   const version = httpVersion === '0.9' ? '' : ` HTTP/${httpVersion}`
   return `${method} ${url}${version}`.slice(0, 1024)
-}
-
-/** An answer as bytes, for a socket whose parser has given up. */
-export function rawAnswer({ status, headers, body }: OwnAnswer): string {
-  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nconnection: close\r\n`
-  for (let at = 0; at + 1 < headers.length; at += 2)
-    head += `${headers[at]}: ${headers[at + 1]}\r\n`
-  return `${head}\r\n${body}`
 }
 
 function tlsOptions(tls: ListenerTls): SecureContextOptions & {

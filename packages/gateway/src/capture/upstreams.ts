@@ -3,9 +3,12 @@
  * identity, so that no service's connection ever carries another's request. Lost with the process; nothing depends on them.
  */
 import { createHash } from 'node:crypto'
-import { Pool } from 'undici'
+import { isIP } from 'node:net'
 import type { Config } from '../config/schema.ts'
+import { defaultPort } from './authority.ts'
 import { CaptureError } from './errors.ts'
+import type { Deadlines } from './http1/deadlines.ts'
+import { type Http1Pool, openHttp1Pool } from './http1/client.ts'
 
 /** Where a service's requests go. `ca` is the PEM of the authorities that may vouch for it; the system's when absent. */
 export interface ServiceTarget {
@@ -20,19 +23,24 @@ export type ServiceTargets =
 
 /** The pools in force. */
 export interface Upstreams {
-  get(service: string): Pool | undefined
+  get(service: string): Http1Pool | undefined
   /** Takes over new targets (or keeps them) and limits; a pool whose key did not change keeps its connections, the others end after their last answer. */
   update(services: ServiceTargets | undefined, limits: Config['limits']): void
-  close(): Promise<void>
+  /** Breaks what is left. */
+  close(): void
 }
 
-type Pools = Map<string, { readonly key: string; readonly pool: Pool }>
+type Pools = Map<string, { readonly key: string; readonly pool: Http1Pool }>
 
-// One header section of an answer at most; node:http's own default is 16 KiB.
-const responseHeaderBytesMax = 64 * 1024
+// One header section of an answer at most.
+const headBytesMax = 64 * 1024
 
 /** Opens the pools; connections are made when they are first needed. @throws {CaptureError} `UPSTREAM_INVALID` */
-export function openUpstreams(services: ServiceTargets, limits: Config['limits']): Upstreams {
+export function openUpstreams(
+  services: ServiceTargets,
+  limits: Config['limits'],
+  deadlines: Deadlines,
+): Upstreams {
   let pools: Pools = new Map()
   let targets: (readonly [service: string, target: ServiceTarget])[] = []
   const update = (next: ServiceTargets | undefined, nextLimits: Config['limits']): void => {
@@ -45,7 +53,8 @@ export function openUpstreams(services: ServiceTargets, limits: Config['limits']
     for (const [service, target] of targets) {
       const key = poolKey(target, nextLimits)
       const old = pools.get(service)
-      planned.set(service, old?.key === key ? old : { key, pool: openPool(target, nextLimits) })
+      const kept = old?.key === key ? old : undefined
+      planned.set(service, kept ?? { key, pool: openPool(target, nextLimits, deadlines) })
     }
     for (const [service, old] of pools) if (planned.get(service) !== old) void old.pool.close()
     pools = planned
@@ -54,8 +63,8 @@ export function openUpstreams(services: ServiceTargets, limits: Config['limits']
   return {
     get: (service) => pools.get(service)?.pool,
     update,
-    close: async () => {
-      await Promise.all([...pools.values()].map(({ pool }) => pool.destroy()))
+    close: () => {
+      for (const { pool } of pools.values()) pool.destroy()
     },
   }
 }
@@ -64,16 +73,30 @@ function isMap(services: ServiceTargets): services is ReadonlyMap<string, Servic
   return services instanceof Map
 }
 
-function openPool({ upstream, ca }: ServiceTarget, limits: Config['limits']): Pool {
-  return new Pool(upstream.origin, {
-    connections: limits.upstreamConnectionsMax,
-    pipelining: 1,
-    allowH2: false,
-    headersTimeout: limits.upstreamTimeout,
-    bodyTimeout: limits.bodyIdleTimeout,
-    maxHeaderSize: responseHeaderBytesMax,
-    strictContentLength: true,
-    connect: { timeout: limits.connectTimeout, ...(ca === undefined ? {} : { ca }) },
+function openPool(
+  { upstream, ca }: ServiceTarget,
+  limits: Config['limits'],
+  deadlines: Deadlines,
+): Http1Pool {
+  const secure = upstream.protocol === 'https:'
+  const host = upstream.hostname.replace(/^\[|\]$/g, '')
+  const port = upstream.port === '' ? defaultPort(secure ? 'https' : 'http') : Number(upstream.port)
+  // RFC 6066: an address is no server name. The certificate must hold it all the same.
+  const servername = isIP(host) === 0 ? host : ''
+  const tls = ca === undefined ? { servername } : { servername, ca }
+  return openHttp1Pool({
+    connect: secure ? { host, port, tls } : { host, port },
+    deadlines,
+    limits: {
+      headBytesMax,
+      connectionsMax: limits.upstreamConnectionsMax,
+      // A client's connection waits with one request at most, and no longer than for a silent upstream.
+      queueMax: limits.connectionsMax,
+      queueTimeoutMs: limits.upstreamTimeout,
+      connectTimeoutMs: limits.connectTimeout,
+      headTimeoutMs: limits.upstreamTimeout,
+      bodyIdleTimeoutMs: limits.bodyIdleTimeout,
+    },
   })
 }
 
@@ -87,6 +110,7 @@ function poolKey({ upstream, ca }: ServiceTarget, limits: Config['limits']): str
     upstreamTimeout,
     bodyIdleTimeout,
     connectTimeout,
+    limits.connectionsMax,
   ].join(' ')
 }
 

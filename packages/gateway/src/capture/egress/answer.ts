@@ -28,8 +28,12 @@ export function respond(res: ServerResponse, answer: OwnAnswer): void {
   // What is left of the request would be read as the next one.
   if (!res.req.complete) res.shouldKeepAlive = false
   res.sendDate = true
-  res.writeHead(answer.status, answer.headers)
+  res.writeHead(answer.status, framed(answer))
   res.end(res.req.method === 'HEAD' ? undefined : answer.body)
+}
+
+function framed({ headers, body }: OwnAnswer): string[] {
+  return [...headers, 'content-length', String(Buffer.byteLength(body))]
 }
 
 /** The head of an answer to CONNECT. `headers` is flat. */
@@ -45,7 +49,7 @@ export function connectHead(status: number, headers: readonly string[]): string 
 /** Sends a whole answer to a CONNECT and closes; a client that does not close its side is closed after `lingerMs`. */
 export function respondToConnect(socket: Socket, answer: OwnAnswer, lingerMs: number): void {
   if (socket.destroyed) return
-  const headers = [...answer.headers, 'date', new Date().toUTCString(), 'connection', 'close']
+  const headers = [...framed(answer), 'date', new Date().toUTCString(), 'connection', 'close']
   socket.end(`${connectHead(answer.status, headers)}${answer.body}`)
   // Unread bytes would turn the close into a reset, and the answer might be lost with it.
   socket.resume()

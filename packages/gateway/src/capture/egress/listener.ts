@@ -5,12 +5,15 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { Connection, pipelinedMax } from '../connection.ts'
+import { Connection } from '../connection.ts'
 import type { DefectName } from '../defects.ts'
 import type { ListenerTls } from '../listening.ts'
 import { type ClientError, requestLineOf, syntaxDefect } from '../parse-error.ts'
 import { openServer } from '../server.ts'
 import type { FullEgressLimits } from './limits.ts'
+
+// Requests that may wait behind the running one.
+const pipelinedMax = 64
 
 /** A request that node:http could read. */
 export type Arrival =

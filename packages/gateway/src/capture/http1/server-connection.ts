@@ -83,6 +83,7 @@ export class ServerConnection implements Timed, ExchangeOwner {
 
   #readDeadlineMs: number
   #writeDeadlineMs: number = never
+  #sentBytes = 0
   #windowBytes = 0
 
   constructor(socket: Socket, shared: ConnectionShared) {
@@ -122,7 +123,7 @@ export class ServerConnection implements Timed, ExchangeOwner {
   }
 
   tick(nowMs: number): void {
-    if (nowMs > this.#writeDeadlineMs) this.#gone('client_stalled')
+    if (nowMs > this.#writeDeadlineMs && !this.#moves()) this.#gone('client_stalled')
     else if (nowMs > this.#readDeadlineMs) this.#overdue()
   }
 
@@ -154,8 +155,7 @@ export class ServerConnection implements Timed, ExchangeOwner {
   }
 
   wrote(more: boolean): void {
-    if (more || this.#writeDeadlineMs !== never) return
-    this.#writeDeadlineMs = this.#in(this.#shared.limits.bodyIdleTimeoutMs)
+    if (!more && this.#writeDeadlineMs === never) this.#awaitWrites()
   }
 
   answered(whole: boolean): void {
@@ -164,7 +164,7 @@ export class ServerConnection implements Timed, ExchangeOwner {
     this.#flowing = false
     if (this.#state === 'closed') return
     if (!whole) return this.#cut()
-    if (exchange?.keepsAlive !== true) return this.#linger()
+    if (exchange?.keepsAlive !== true || this.#closing) return this.#linger()
     this.#state = 'head'
     this.#readDeadlineMs = this.#in(this.#shared.limits.idleTimeoutMs)
     this.#run()
@@ -357,15 +357,28 @@ export class ServerConnection implements Timed, ExchangeOwner {
     this.#state = 'lingering'
     this.#input = undefined
     this.#more.length = this.#moreBytes = 0
-    const { lingerMs, bodyIdleTimeoutMs } = this.#shared.limits
+    const { lingerMs } = this.#shared.limits
     this.#readDeadlineMs = never
-    this.#writeDeadlineMs = this.#in(bodyIdleTimeoutMs)
+    this.#awaitWrites()
     this.socket.end(() => {
       this.#writeDeadlineMs = never
       this.#readDeadlineMs = this.#in(lingerMs)
     })
     if (this.#paused) this.socket.resume()
     this.#paused = false
+  }
+
+  #awaitWrites(): void {
+    // Node counts as written what it was given.
+    this.#sentBytes = this.socket.bytesWritten - this.socket.writableLength
+    this.#writeDeadlineMs = this.#in(this.#shared.limits.bodyIdleTimeoutMs)
+  }
+
+  /** Slow is not stalled: what has left since the last look buys as much time again. */
+  #moves(): boolean {
+    const before = this.#sentBytes
+    this.#awaitWrites()
+    return this.#sentBytes !== before
   }
 
   #gone(reason: GoneReason): void {

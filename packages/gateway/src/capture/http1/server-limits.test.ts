@@ -97,6 +97,54 @@ test('a client that does not read its answer is cut off', async (t) => {
   assert.deepEqual(events, ['client_stalled'])
 })
 
+test('a client that reads slowly is not given up, until it stops', async (t) => {
+  let recorder: Recorder | undefined
+  let exchange: ServerExchange | undefined
+  const piece = Buffer.alloc(10_000_000)
+  const { port, deadlines } = await openServerBench(
+    t,
+    (taken) => {
+      exchange = taken
+      recorder = record(taken)
+      taken.writeHead(200, [], 2 * piece.length)
+      taken.write(piece)
+      taken.end(piece)
+    },
+    { bodyIdleTimeoutMs: 1_000 },
+  )
+  const client = openClient(t, port)
+  client.socket.pause()
+  client.say(get)
+  const { socket } = await until(() => exchange)
+  const waiting = socket.writableLength
+  client.socket.on('data', () => socket.writableLength < waiting && client.socket.pause())
+  client.socket.resume()
+  await until(() => socket.writableLength < waiting)
+  client.socket.pause()
+  deadlines.advance(1_001)
+  await turn()
+  assert.equal(socket.destroyed, false)
+  deadlines.advance(1_001)
+  assert.equal(socket.destroyed, true)
+  assert.deepEqual(recorder?.events, [])
+})
+
+test('no request is taken after close, not even one that waits behind an answer under way', async (t) => {
+  const taken: ServerExchange[] = []
+  const { port, http } = await openServerBench(t, (exchange) => {
+    taken.push(exchange)
+    exchange.writeHead(200, [])
+    exchange.flush()
+  })
+  const client = openClient(t, port)
+  client.say(get + get)
+  await client.until(/200 OK/)
+  http.close()
+  taken[0]?.end()
+  assert.match(await client.end(), /\r\n\r\n0\r\n\r\n$/)
+  assert.equal(taken.length, 1)
+})
+
 test('an answer waits for a slow reader, and goes on', async (t) => {
   let recorder: Recorder | undefined
   const { port, deadlines } = await openServerBench(t, (exchange) => {
