@@ -106,6 +106,41 @@ test('a client that leaves breaks off the upstream request, and the outcome says
   assert.deepEqual({ outcome, reason }, { outcome: 'error', reason: 'client_gone' })
 })
 
+test('a client that ends its half has left: its request is broken off, and recorded as such', async (t) => {
+  const reached = Promise.withResolvers<void>()
+  const broken = Promise.withResolvers<void>()
+  const upstream = await openUpstream(t, (_request, response) => {
+    response.once('close', () => broken.resolve())
+    reached.resolve()
+  })
+  const bench = await openBench(t, { upstream })
+  const client = openClient(t, bench.port, get())
+  await reached.promise
+  client.socket.end()
+  await broken.promise
+  const { outcome, reason, status } = await bench.outcome()
+  assert.deepEqual([outcome, reason, status], ['error', 'client_gone', 499])
+  assert.equal(await client.closed(), '')
+})
+
+test('an upstream that answers before it has read the body is heard, and the connection ends', async (t) => {
+  const upstream = await openRawUpstream(t, (socket) => {
+    socket.pause()
+    socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno')
+  })
+  const bench = await openBench(t, { upstream })
+  const client = openClient(
+    t,
+    bench.port,
+    'POST /orders HTTP/1.1\r\nHost: a.test\r\nContent-Length: 100000000\r\n\r\nhello',
+  )
+  const { status, headers, body } = parseAnswer(await client.until(/no$/))
+  assert.deepEqual([status, headers['connection'], body], [403, 'close', 'no'])
+  assert.equal((await bench.outcome()).outcome, 'failure')
+  client.socket.end()
+  await client.closed()
+})
+
 test('a body that breaks its framing destroys the upstream connection and is never a whole request there', async (t) => {
   let whole = false
   const closed = Promise.withResolvers<void>()

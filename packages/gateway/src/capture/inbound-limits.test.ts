@@ -157,6 +157,27 @@ test('upstream connections are bounded; what exceeds them waits its turn', async
   assert.ok(most <= 2, String(most))
 })
 
+test('a request for which no upstream connection becomes free is 503', async (t) => {
+  const upstream = await openRawUpstream(
+    t,
+    (socket) =>
+      void socket.once('data', () =>
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbegun'),
+      ),
+  )
+  const bench = await openBench(t, {
+    upstream,
+    limits: { upstreamConnectionsMax: 1, upstreamTimeout: 60 },
+  })
+  const first = openClient(t, bench.port, `${get}\r\n`)
+  await first.until(/begun$/)
+  const { status, headers } = parseAnswer(
+    await exchangeRaw(t, bench.port, `${get}Connection: close\r\n\r\n`),
+  )
+  assert.deepEqual([status, headers['countersign-error']], [503, 'upstream_busy'])
+  assert.equal((await bench.outcome()).reason, 'upstream_busy')
+})
+
 test('new services are taken over without dropping a connection or a request that runs', async (t) => {
   const waiting = Promise.withResolvers<() => void>()
   const before = await openUpstream(t, (request, response) => {

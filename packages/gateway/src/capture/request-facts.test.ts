@@ -4,7 +4,7 @@ import { parseAuthority } from './authority.ts'
 import { formatForwarded, resolveClient, trustRanges } from './forwarded.ts'
 import { type HeaderFacts, scanHeaders } from './headers.ts'
 import { redactBody, redactHeaders, redactPath, redactQuery, redactShapes } from './redact.ts'
-import { responseHead } from './response-head.ts'
+import { answerHeaders, responseHead } from './response-head.ts'
 import { formatTraceparent, isRequestId, openTracer } from './trace-context.ts'
 
 const id = '0af7651916cd43dd8448eb211c80319c'
@@ -178,6 +178,24 @@ test('an answer is judged as strictly as a request, and can not speak for us', (
   for (const headers of wrong)
     assert.equal(responseHead(200, headers), undefined, JSON.stringify(headers))
   assert.equal(responseHead(204, { 'content-length': '1' }), undefined)
+})
+
+test('the same of an answer that our own codec read, whose framing is judged before', () => {
+  assert.deepEqual(
+    answerHeaders([
+      ...['Connection', 'X-Private', 'connection', 'keep-alive', 'X-Private', '1'],
+      ...['Keep-Alive', 'timeout=5', 'Countersign-Decision', 'granted', 'COUNTERSIGN-RECORD', 'x'],
+      ...['Set-Cookie', 'a=1', 'set-cookie', 'b=2', 'Content-Length', '5', 'Upgrade', 'h2c'],
+      ...['Transfer-Encoding', 'chunked', 'Content-Type', 'a/b', 'Location', '/'],
+    ]),
+    ['set-cookie', 'a=1', 'set-cookie', 'b=2', 'content-type', 'a/b', 'location', '/'],
+  )
+  for (const wrong of [
+    ['Content-Type', 'a/b', 'content-type', 'a/b'],
+    ['Location', '/a', 'Location', '/b'],
+    ['Connection', 'close', 'Connection', 'Set-Cookie'],
+  ])
+    assert.equal(answerHeaders(wrong), undefined, wrong.join())
 })
 
 test('secrets in headers are redacted by name and by shape, and say so', () => {

@@ -1,5 +1,6 @@
 /**
- * A proxy of nothing but the codec: server, `parseHead`, client. And the same of node:http and undici, to measure it by.
+ * A proxy of nothing but the codec: server, `parseHead`, client. And the same of node:http and undici, to measure it by;
+ * and the reverse listener, to measure by it.
  * `node -C @countersign/source bare-proxy.ts [--seconds 5] [--rounds 3] [--path /100]` starts nginx as the upstream, runs
  * wrk against each in turn, and against HAProxy, and prints microseconds of CPU (user and system) a request.
  */
@@ -14,6 +15,7 @@ import { parseArgs } from 'node:util'
 import { Pool } from 'undici'
 import { type ParsedHead, parseHead } from '../../canonical-request.ts'
 import type { DefectName } from '../../defects.ts'
+import { openDoor } from '../../testing/open-door.ts'
 import type { ClientCall, ClientHandler, ClientRequest } from '../client-call.ts'
 import type { ClientErrorCode } from '../client-errors.ts'
 import { type Http1Pool, openHttp1Pool } from '../client.ts'
@@ -296,10 +298,14 @@ async function answers(port: number): Promise<void> {
   throw new Error('nginx does not answer')
 }
 
+function openProxy(kind: string, upstreamPort: number): Promise<BareProxy> {
+  if (kind === 'capture') return openDoor(upstreamPort)
+  return kind === 'codec' ? openCodecProxy(upstreamPort) : openNodeProxy(upstreamPort)
+}
+
 /** Runs as a process of its own: prints its port, and on every line it reads the CPU time it has used. */
 async function serve(kind: string, upstreamPort: number): Promise<void> {
-  const open = kind === 'codec' ? openCodecProxy : openNodeProxy
-  const proxy = await open(upstreamPort)
+  const proxy = await openProxy(kind, upstreamPort)
   process.stdout.write(`${proxy.port}\n`)
   process.stdin.on('data', () => {
     const { user, system } = process.cpuUsage()
@@ -403,6 +409,7 @@ async function main(): Promise<void> {
     await startHaproxy(nginx.port),
     await start('node:http and undici', nginx.port),
     await start('codec', nginx.port),
+    await start('capture', nginx.port),
   ]
   for (const served of all) await measure(served, values.path, 2)
   for (let round = 0; round < Number(values.rounds); round++) {
