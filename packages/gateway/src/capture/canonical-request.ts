@@ -1,6 +1,6 @@
 /**
- * From the head of a request as node:http parsed it to the one canonical request that is decided on,
- * recorded and forwarded. llhttp reports a request before its framing is judged, and is lenient besides;
+ * From the head of a request as our codec (inbound) or node:http (egress) parsed it to the one canonical request that is
+ * decided on, recorded and forwarded. llhttp reports a request before its framing is judged, and is lenient besides;
  * the judging is here. Pure: no socket, no clock. Attacker-controlled input throughout.
  */
 import type { CanonicalRequest } from '@countersign/record/vocabulary'
@@ -9,7 +9,7 @@ import type { DefectName } from './defects.ts'
 import { type HeaderFacts, scanHeaders } from './headers.ts'
 import { type CanonicalTarget, canonicalTarget } from './target.ts'
 
-/** The head as it came; an `http.IncomingMessage` is one. */
+/** The head as it came; an `http.IncomingMessage` is one, and so is the codec's `RequestHead`. */
 export interface RawHead {
   readonly method?: string | undefined
   readonly url?: string | undefined

@@ -192,6 +192,21 @@ test('pipelined requests beyond what may wait are left with the client, and none
   assert.deepEqual(bench.malformed, [])
 })
 
+test('what stands behind a request that is to be the last is on record, and never a request', async (t) => {
+  const upstream = await openUpstream(t, (_request, response) => response.end('whole'))
+  const bench = await openBench(t, { upstream })
+  const answer = await exchangeRaw(t, bench.port, `${getOnce()}${get('/second')}`)
+  assert.match(answer, /^HTTP\/1\.1 200 OK[^]*\r\n\r\nwhole$/)
+  assert.deepEqual(
+    bench.malformed.map(({ defect, requestLine }) => [defect, requestLine]),
+    [['syntax', 'GET /second HTTP/1.1']],
+  )
+  assert.equal(bench.captured.length, 1)
+  // Old clients end a body with a line end that is not part of it.
+  await exchangeRaw(t, bench.port, `${getOnce()}\r\n`)
+  assert.equal(bench.malformed.length, 1)
+})
+
 test('garbage behind a whole request is on record, and both are answered in turn', async (t) => {
   const upstream = await openUpstream(t, (_request, response) => response.end('whole'))
   const bench = await openBench(t, { upstream })

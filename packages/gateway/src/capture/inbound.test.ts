@@ -210,19 +210,6 @@ test('of an answer without a length only the end waits: events reach the client 
   await client.until(/data: 2\n\n\r\n0\r\n\r\n$/)
 })
 
-test('a request that may have a body says upstream how long it is, also when there is none', async (t) => {
-  const upstream = await openUpstream(t, (request, response) =>
-    response.end(`${request.headers['content-length']}`),
-  )
-  const bench = await openBench(t, { upstream })
-  const length = async (head: string): Promise<string> =>
-    parseAnswer(await exchangeRaw(t, bench.port, head)).body
-  assert.equal(await length(getOnce()), 'undefined')
-  assert.equal(await length(getOnce().replace('GET', 'POST')), '0')
-  const empty = get('/', 'Connection: close\r\nContent-Length: 0\r\n')
-  assert.equal(await length(empty.replace('GET', 'PUT')), '0')
-})
-
 test('a small answer is one write', async (t) => {
   const upstream = await openRawUpstream(
     t,

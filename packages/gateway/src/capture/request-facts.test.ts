@@ -182,12 +182,14 @@ test('an answer is judged as strictly as a request, and can not speak for us', (
 
 test('the same of an answer that our own codec read, whose framing is judged before', () => {
   assert.deepEqual(
-    answerHeaders([
-      ...['Connection', 'X-Private', 'connection', 'keep-alive', 'X-Private', '1'],
-      ...['Keep-Alive', 'timeout=5', 'Countersign-Decision', 'granted', 'COUNTERSIGN-RECORD', 'x'],
-      ...['Set-Cookie', 'a=1', 'set-cookie', 'b=2', 'Content-Length', '5', 'Upgrade', 'h2c'],
-      ...['Transfer-Encoding', 'chunked', 'Content-Type', 'a/b', 'Location', '/'],
-    ]),
+    answerHeaders(
+      [
+        ['Connection', 'X-Private', 'connection', 'keep-alive', 'X-Private', '1'],
+        ['Keep-Alive', 'timeout=5', 'Countersign-Decision', 'granted', 'COUNTERSIGN-RECORD', 'x'],
+        ['Set-Cookie', 'a=1', 'set-cookie', 'b=2', 'Content-Length', '5', 'Upgrade', 'h2c'],
+        ['Transfer-Encoding', 'chunked', 'Content-Type', 'a/b', 'Location', '/'],
+      ].flat(),
+    ),
     ['set-cookie', 'a=1', 'set-cookie', 'b=2', 'content-type', 'a/b', 'location', '/'],
   )
   for (const wrong of [

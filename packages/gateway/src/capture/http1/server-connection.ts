@@ -32,7 +32,10 @@ export interface ConnectionLimits extends HeadLimits, ChunkLimits {
   readonly requestsMax: number
 }
 
-/** Bytes that are no request. Nothing more is read until it is answered or destroyed. */
+/**
+ * Bytes that are no request. Nothing more is read until it is answered or destroyed; behind a last answer, nothing more is
+ * read at all, and `answer` does nothing.
+ */
 export interface Refusal {
   readonly socket: Socket
   readonly defect: DefectName
@@ -58,6 +61,8 @@ export interface ConnectionShared {
   readonly date: string
   closed(connection: ServerConnection): void
 }
+
+const surplusBytesMax = 1_024
 
 /** See the head of this file. */
 export class ServerConnection implements Timed, ExchangeOwner {
@@ -164,7 +169,12 @@ export class ServerConnection implements Timed, ExchangeOwner {
     this.#flowing = false
     if (this.#state === 'closed') return
     if (!whole) return this.#cut()
-    if (exchange?.keepsAlive !== true || this.#closing) return this.#linger()
+    if (exchange?.keepsAlive !== true || this.#closing) {
+      const surplus = exchange?.head.close === true ? this.#surplus() : ''
+      this.#linger()
+      if (surplus !== '') this.#tell('syntax', surplus)
+      return
+    }
     this.#state = 'head'
     this.#readDeadlineMs = this.#in(this.#shared.limits.idleTimeoutMs)
     this.#run()
@@ -312,10 +322,14 @@ export class ServerConnection implements Timed, ExchangeOwner {
   }
 
   #refuse(defect: DefectName): false {
-    const { socket } = this
-    const requestLine = this.#reader.requestLine
     this.#state = 'refused'
     this.#readDeadlineMs = never
+    this.#tell(defect, this.#reader.requestLine)
+    return false
+  }
+
+  #tell(defect: DefectName, requestLine: string): void {
+    const { socket } = this
     this.#shared.handler.onDefect({
       socket,
       defect,
@@ -329,7 +343,13 @@ export class ServerConnection implements Timed, ExchangeOwner {
       },
       destroy: () => void socket.destroy(),
     })
-    return false
+  }
+
+  /** The first line of what stands behind a request that the client itself called its last: no request, but worth knowing. */
+  #surplus(): string {
+    if (!this.#decoder.done || this.#input === undefined) return ''
+    const text = this.#input.toString('latin1', this.#at, this.#at + surplusBytesMax)
+    return text.replace(/^[\r\n]+/, '').split(/\r?\n/, 1)[0] ?? ''
   }
 
   // Ends
