@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { exchangeRaw, openBench, openUpstream, parseAnswer } from './testing/inbound.ts'
 
-const request = (method: string, more = ''): string =>
+const head = (method: string, more = ''): string =>
   `${method} / HTTP/1.1\r\nHost: orders.test\r\nConnection: close\r\n${more}\r\n`
 
 test('a request that may have a body says upstream how long it is, also when there is none', async (t) => {
@@ -10,9 +10,9 @@ test('a request that may have a body says upstream how long it is, also when the
     response.end(`${request.headers['content-length']}`),
   )
   const bench = await openBench(t, { upstream })
-  const length = async (head: string): Promise<string> =>
-    parseAnswer(await exchangeRaw(t, bench.port, head)).body
-  assert.equal(await length(request('GET')), 'undefined')
-  assert.equal(await length(request('POST')), '0')
-  assert.equal(await length(request('PUT', 'Content-Length: 0\r\n')), '0')
+  const length = async (text: string): Promise<string> =>
+    parseAnswer(await exchangeRaw(t, bench.port, text)).body
+  assert.equal(await length(head('GET')), 'undefined')
+  assert.equal(await length(head('POST')), '0')
+  assert.equal(await length(head('PUT', 'Content-Length: 0\r\n')), '0')
 })
