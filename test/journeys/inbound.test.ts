@@ -258,6 +258,38 @@ test('a new policy is in force without dropping a connection, and a broken one c
   await rig.check()
 })
 
+test('a key counts as soon as it is made, no longer than it is revoked, and both are on record', async () => {
+  await using upstream = await openUpstream((response) => response.end('ok'))
+  const services = { orders: orders(upstream.port) }
+  await using rig = await openRig(() => ({ ...access, services }))
+  await rig.startAll()
+  const made = rig.said('is in force')
+  const carol = await key(rig, '--name', 'carol', '--type', 'user')
+  await made
+  const ask = () =>
+    curl('-H', `Authorization: Bearer ${carol}`, `http://127.0.0.1:${rig.ports.inbound}/orders/1`)
+  assert.equal((await ask()).status, 200)
+  const keyId = carol.split('_')[1] ?? ''
+  const revoked = rig.said('is in force')
+  assert.equal((await rig.command('keys', 'revoke', keyId)).code, 0)
+  await revoked
+  const refused = await ask()
+  assert.deepEqual(
+    [refused.status, refused.headers['countersign-decision']],
+    [401, 'bad_credential'],
+  )
+  const records = await rig.records()
+  const [attempt] = transaction(records, refused.headers['countersign-record'])
+  assert.deepEqual(attempt?.actor?.credential?.defects, ['revoked'])
+  const keys = records.flatMap(({ lifecycle }) => (lifecycle?.kind === 'key' ? [lifecycle] : []))
+  assert.deepEqual(keys, [
+    { kind: 'key', change: 'created', key: keyId },
+    { kind: 'key', change: 'revoked', key: keyId },
+  ])
+  await rig.stopAll()
+  await rig.check()
+})
+
 /** Resolves when the gateway says that it would serve. */
 async function ready(rig: Rig): Promise<void> {
   while ((await curl(`http://127.0.0.1:${rig.ports.admin}/readyz`)).status !== 200) continue

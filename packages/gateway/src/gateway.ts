@@ -144,7 +144,7 @@ async function build({ loaded, program }: GatewayOptions, clock: Clock): Promise
   const inForce: InForce = { loaded, policy: compilePolicy(config) }
   const newId = openIds({ nowMs: () => Number(clock.nowNs() / nsPerMs) })
   const identity = await identityOf(loaded, clock)
-  const log = openCanonicalLog()
+  const log = openCanonicalLog({ clock })
   const health = { up: true }
   const ledger = await ledgerOf(loaded, { clock, session: newId(), log, health })
   const pressure = openPressure({
@@ -176,6 +176,7 @@ async function build({ loaded, program }: GatewayOptions, clock: Clock): Promise
   const lifetime = openLifetime({
     rooms,
     ledger,
+    identity,
     clock,
     program,
     totals: () => metrics.totals(),

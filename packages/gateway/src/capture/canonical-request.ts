@@ -3,10 +3,10 @@
  * decided on, recorded and forwarded. llhttp reports a request before its framing is judged, and is lenient besides;
  * the judging is here. Pure: no socket, no clock. Attacker-controlled input throughout.
  */
-import type { CanonicalRequest } from '@countersign/record/vocabulary'
+import type { CanonicalRequest, Header } from '@countersign/record/vocabulary'
 import { type Authority, defaultPort, parseAuthority } from './authority.ts'
 import type { DefectName } from './defects.ts'
-import { type HeaderFacts, scanHeaders } from './headers.ts'
+import { type HeaderFacts, type ScannedHeaders, scanHeaders } from './headers.ts'
 import { type CanonicalTarget, canonicalTarget } from './target.ts'
 
 /** The head as it came; an `http.IncomingMessage` is one, and so is the codec's `RequestHead`. */
@@ -45,7 +45,8 @@ export function parseHead(raw: RawHead, options: HeadOptions): ParsedHead | Defe
   if (raw.httpVersionMajor !== 1 || raw.httpVersionMinor > 1) return 'http_version'
   const scanned = scanHeaders(raw.rawHeaders)
   if (typeof scanned === 'string') return scanned
-  const { facts, headers } = scanned
+  const { facts } = scanned
+  const headers = options.listener === 'origin' ? withoutOwnKeys(scanned) : scanned.headers
   if (facts.upgrade !== undefined)
     return /\bh2c\b/i.test(facts.upgrade) ? 'upgrade_h2c' : 'upgrade_not_declared'
   const method = raw.method ?? ''
@@ -65,6 +66,22 @@ export function parseHead(raw: RawHead, options: HeadOptions): ParsedHead | Defe
       : { method, scheme, host: authority.host, port, path, query, headers, body }
   return { request, facts, expectsContinue }
 }
+
+/**
+ * A key that this gateway gave out is meant for this gateway: an upstream that saw it could be its bearer elsewhere. On the way
+ * out such a key is for the destination, which may be a gateway too.
+ */
+function withoutOwnKeys({ facts, headers }: ScannedHeaders): readonly Header[] {
+  const { authorization = '', apiKey = '' } = facts
+  const drop: string[] = []
+  if (ownBearer.test(authorization)) drop.push('authorization')
+  if (apiKey.startsWith(ownKeyPrefix)) drop.push('x-api-key')
+  return drop.length === 0 ? headers : headers.filter(([name]) => !drop.includes(name))
+}
+
+/** How `countersign keys create` begins every key. */
+const ownKeyPrefix = 'csk_'
+const ownBearer = /^bearer +csk_/i
 
 function locate(raw: RawHead, facts: HeaderFacts, options: HeadOptions): Where | DefectName {
   const { method = '', url = '' } = raw

@@ -1,8 +1,7 @@
 /** Opens the gateway as a process's work, and reads its configuration again on SIGHUP and when the file changes. */
-import { watch } from 'node:fs'
-import type { FSWatcher } from 'node:fs'
+import { existsSync, watch } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { basename, dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { loadConfig } from '../config.ts'
 import type { LoadedConfig } from '../config.ts'
 import { startGateway } from '../gateway.ts'
@@ -20,12 +19,12 @@ const QUIET_MS = 100
 export async function openGateway(loaded: LoadedConfig, io: Io): Promise<Opened> {
   const gateway = await startGateway({ loaded, program: program() })
   const reloader = openReloader(gateway, loaded, io)
-  const watcher = watchFile(loaded.path, () => reloader.changed())
+  const watching = watchFiles(loaded, reloader)
   return {
     listening: listeningOf(gateway, loaded),
     reload: () => reloader.asked(),
     async close() {
-      watcher.close()
+      watching.close()
       await reloader.close()
       await gateway.close()
     },
@@ -35,6 +34,8 @@ export async function openGateway(loaded: LoadedConfig, io: Io): Promise<Opened>
 interface Reloader {
   /** The file may have changed. */
   changed(): void
+  /** A key was made or revoked: what was revoked must not wait for somebody to ask. */
+  keysChanged(): void
   /** Somebody wants it read again, changed or not: keys and certificates may have. */
   asked(): void
   close(): Promise<void>
@@ -45,18 +46,27 @@ function openReloader(gateway: Gateway, loaded: LoadedConfig, io: Io): Reloader 
   let seen = loaded.sha256
   let last: Promise<void> = Promise.resolve()
   let timer: NodeJS.Timeout | undefined
-  const enqueue = (always: boolean): void => {
+  const enqueue = (anyway: boolean): void => {
     last = last.then(async () => {
       const sha256 = await readFile(loaded.path).then(sha256Hex, () => 'unreadable')
-      if (!always && sha256 === seen) return
+      if (!anyway && sha256 === seen) return
       seen = sha256
       await reload(gateway, { path: loaded.path, sha256 }, io)
     })
   }
+  let always = false
+  const soon = (): void => {
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      enqueue(always)
+      always = false
+    }, QUIET_MS)
+  }
   return {
-    changed() {
-      clearTimeout(timer)
-      timer = setTimeout(() => enqueue(false), QUIET_MS)
+    changed: soon,
+    keysChanged() {
+      always = true
+      soon()
     },
     asked: () => enqueue(true),
     close() {
@@ -88,12 +98,34 @@ async function reload(
   }
 }
 
-/** Editors replace a file rather than write into it, so the folder is watched. */
-function watchFile(path: string, onChange: () => void): FSWatcher {
-  const name = basename(path)
-  return watch(dirname(path), (_event, changed) => {
-    if (changed === null || changed === name) onChange()
-  })
+/** Editors replace a file rather than write into it, so folders are watched: of the configuration, and of the key files. */
+function watchFiles(loaded: LoadedConfig, reloader: Reloader): { close(): void } {
+  const keyFiles = keyFilesOf(loaded)
+  const watchers = [...new Set([loaded.path, ...keyFiles].map((path) => dirname(path)))]
+    .filter((folder) => existsSync(folder))
+    .map((folder) =>
+      watch(folder, (_event, changed) => {
+        const path = changed === null ? undefined : join(folder, changed)
+        if (path !== undefined && keyFiles.has(path)) reloader.keysChanged()
+        else if (path === undefined || path === loaded.path) reloader.changed()
+      }),
+    )
+  return {
+    close() {
+      for (const watcher of watchers) watcher.close()
+    },
+  }
+}
+
+function keyFilesOf(loaded: LoadedConfig): ReadonlySet<string> {
+  const { config } = loaded
+  const inbound = config.identities.flatMap((identity) =>
+    'keys' in identity ? [identity.keys] : [],
+  )
+  const egress = Object.values(config.services).flatMap(
+    (service) => service.egress?.credentials ?? [],
+  )
+  return new Set([...inbound, ...egress].map((path) => loaded.resolve(path)))
 }
 
 function listeningOf(gateway: Gateway, { config }: LoadedConfig): Record<string, string> {

@@ -10,7 +10,7 @@ import { decodeBundle } from '@countersign/tlog/bundle'
 import { TILE_WIDTH, tilePath, tileWidth } from '@countersign/tlog/tile'
 import type { Finding } from '@countersign/verifier/finding'
 import type { LogSource } from '@countersign/verifier/source'
-import { checkLedger, layoutOf, readAddenda, verifyAddenda } from '../ledger.ts'
+import { checkLedger, layoutOf, readAddendaPack, verifyAddenda } from '../ledger.ts'
 import { messageOf } from './errors.ts'
 
 interface DataFolder {
@@ -58,31 +58,42 @@ async function* checkAddenda(log: DataFolder): AsyncGenerator<Finding, void, und
     const bundle = await log.source.read(path)
     // A bundle that is missing or unreadable has its finding already.
     if (bundle === undefined) continue
+    const pack = await packOf(log.dataDir, index)
+    if ('code' in pack) {
+      yield pack
+      continue
+    }
     for (const [at, entry] of entriesOf(bundle).entries()) {
-      const finding = await checkRecord(log.dataDir, entry, first + at)
+      const finding = checkRecord(entry, first + at, pack.get(first + at) ?? [])
       if (finding !== undefined) yield finding
     }
   }
 }
 
-async function checkRecord(
+/** A pack holds the addenda of as many leaves as a bundle has entries. */
+async function packOf(
   dataDir: string,
+  index: number,
+): Promise<ReadonlyMap<number, readonly Uint8Array[]> | Finding> {
+  try {
+    return await readAddendaPack(dataDir, index)
+  } catch (error) {
+    return { code: 'EXTRA_CHECK', path: 'addenda/', message: messageOf(error) }
+  }
+}
+
+function checkRecord(
   entry: Uint8Array,
   index: number,
-): Promise<Finding | undefined> {
-  const digests = digestsOf(entry)
-  if (digests.length === 0) return undefined
-  const about = { code: 'EXTRA_CHECK' as const, path: 'addenda/', entry: index }
-  try {
-    const addenda = await readAddenda(dataDir, index)
-    const wrong = verifyAddenda(digests, addenda)
-    if (wrong.length === 0) return undefined
-    return {
-      ...about,
-      message: `addendum ${wrong.join(', ')} of record ${index} is missing, or not the one that the record names`,
-    }
-  } catch (error) {
-    return { ...about, message: messageOf(error) }
+  addenda: readonly Uint8Array[],
+): Finding | undefined {
+  const wrong = verifyAddenda(digestsOf(entry), addenda)
+  if (wrong.length === 0) return undefined
+  return {
+    code: 'EXTRA_CHECK',
+    path: 'addenda/',
+    entry: index,
+    message: `addendum ${wrong.join(', ')} of record ${index} is missing, or not the one that the record names`,
   }
 }
 

@@ -9,7 +9,10 @@ import { openCanonicalLog } from './canonical-log.ts'
 function lineOf(summary: Partial<Summary> & { allowed?: boolean; rule?: string; host?: string }) {
   const { allowed = true, rule = 'r', host = 'h' } = summary
   const lines: string[] = []
-  const log = openCanonicalLog({ write: (line: string) => void lines.push(line) })
+  const log = openCanonicalLog({
+    clock: { nowNs: () => 1_795_348_800_000_000_000n, monotonicNs: () => 0n },
+    destination: { write: (line: string) => void lines.push(line) },
+  })
   const whole = {
     captured: {
       id: 'i',
@@ -35,6 +38,7 @@ test('allowed is info, denied is a warning, broken is an error', () => {
   const success = held({ outcome: 'success', durationNs: 1_500_000 })
   assert.equal(lineOf({ held: success })['level'], 30)
   assert.equal(lineOf({ held: success })['duration_ms'], 1.5)
+  assert.equal(lineOf({ held: success })['time'], '2026-11-22T12:00:00.000Z')
   assert.equal(
     lineOf({ allowed: false, held: held({ outcome: 'denied', durationNs: 1 }) })['level'],
     40,

@@ -5,6 +5,7 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
 import type { Malformed } from '../capture.ts'
 import type { Summary } from '../journey.ts'
+import type { Clock } from '../platform.ts'
 
 export interface CanonicalLog {
   finished(summary: Summary): void
@@ -20,8 +21,12 @@ const flushIntervalMs = 100
 /** A reader of stdout that stalls costs log lines past this, never a request: the record is elsewhere. */
 const backlogBytesMax = 16 * 1024 * 1024
 
-/** @param destination stdout by default, written in larger pieces. */
-export function openCanonicalLog(destination?: DestinationStream): CanonicalLog {
+/** @param options.destination stdout by default, written in larger pieces. */
+export function openCanonicalLog(options: {
+  clock: Clock
+  destination?: DestinationStream
+}): CanonicalLog {
+  const { clock, destination } = options
   const out = openBuffer(
     destination ?? pino.destination({ dest: 1, sync: false, maxLength: backlogBytesMax }),
   )
@@ -29,12 +34,12 @@ export function openCanonicalLog(destination?: DestinationStream): CanonicalLog 
     { base: null, messageKey: 'msg', timestamp: pino.stdTimeFunctions.isoTime },
     out,
   )
-  const timestamp = openTimestamp(() => Date.now())
-  setInterval(out.flush, flushIntervalMs).unref()
+  const timestamp = openTimestamp(clock)
+  setInterval(() => out.flush(), flushIntervalMs).unref()
   return {
     logger,
-    flush: out.flush,
-    finished: (summary) => void out.write(canonicalLine(summary, timestamp())),
+    flush: () => out.flush(),
+    finished: (summary) => out.write(canonicalLine(summary, timestamp())),
     malformed(malformed) {
       logger.warn(
         {
@@ -72,14 +77,14 @@ function openBuffer(destination: DestinationStream): DestinationStream & { flush
 const level = { info: 30, warn: 40, error: 50 } as const
 
 /** ISO 8601, made once a millisecond. */
-function openTimestamp(nowMs: () => number): () => string {
-  let at = 0
+function openTimestamp(clock: Clock): () => string {
+  let at = 0n
   let text = ''
   return () => {
-    const now = nowMs()
+    const now = clock.nowNs() / BigInt(nsPerMs)
     if (now !== at) {
       at = now
-      text = new Date(now).toISOString()
+      text = new Date(Number(now)).toISOString()
     }
     return text
   }

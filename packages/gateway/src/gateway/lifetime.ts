@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import type { Lifecycle } from '@countersign/record/leaf'
+import type { Identity } from '../identity.ts'
 import type { Rooms } from '../journey.ts'
 import { unfinished } from '../journey.ts'
 import type { Ledger } from '../ledger.ts'
@@ -12,7 +13,7 @@ import type { Clock } from '../platform.ts'
 export interface Lifetime {
   /** Closes what a crash left open, then writes boot and configuration. Rejects when the ledger cannot. */
   begin(): Promise<void>
-  /** A new configuration is in force. */
+  /** Another configuration is in force, or the same with other keys. @param previous SHA-256 (hex) of the one before. */
   changed(previous: string): Promise<void>
   /** A version was refused; the old one stays in force. */
   refused(config: string, cause: unknown): Promise<void>
@@ -34,6 +35,7 @@ export interface LifetimeOptions {
   readonly totals: () => Readonly<Record<string, number>>
   /** SHA-256 (hex) of the configuration file and of the policy compiled from it. */
   readonly inForce: () => { config: string; policy: string }
+  readonly identity: Pick<Identity, 'keyChanges' | 'keysRecorded'>
   readonly heartbeatIntervalMs: number
   readonly onError: (cause: unknown) => void
 }
@@ -46,6 +48,11 @@ export function openLifetime(options: LifetimeOptions): Lifetime {
 
   const write = async (fact: Lifecycle): Promise<void> => {
     await rooms.append(rooms.write.lifecycle(fact))
+  }
+  const writeKeys = async (): Promise<void> => {
+    const changes = options.identity.keyChanges()
+    for (const { key, change } of changes) await write({ kind: 'key', change, key })
+    options.identity.keysRecorded(changes)
   }
   const beat = async (): Promise<void> => {
     await writeGap(rooms)
@@ -79,10 +86,15 @@ export function openLifetime(options: LifetimeOptions): Lifetime {
         clock: drift(),
       })
       await write({ kind: 'config', config, policy, accepted: true })
+      await writeKeys()
       schedule()
     },
     async changed(previous) {
-      await write({ kind: 'config', ...options.inForce(), previous, accepted: true })
+      const inForce = options.inForce()
+      if (inForce.config !== previous) {
+        await write({ kind: 'config', ...inForce, previous, accepted: true })
+      }
+      await writeKeys()
     },
     async refused(config, cause) {
       const { policy } = options.inForce()

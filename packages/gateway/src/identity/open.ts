@@ -16,6 +16,8 @@ import { IdentityError } from './errors.ts'
 import { openFetchJson } from './fetch-json.ts'
 import { openIssuerKeys } from './issuer-keys.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
+import { openKnownKeys } from './known-keys.ts'
+import type { KeyChange } from './known-keys.ts'
 import { knowSources } from './sources.ts'
 import type { Sources } from './sources.ts'
 import { openSubjects } from './subjects.ts'
@@ -31,6 +33,10 @@ export interface Identity {
   identify(captured: Captured): Actor | Promise<Actor>
   /** Puts another configuration, and the key files as they are now, in force; if it throws, the old one stays. */
   reload(loaded: LoadedConfig): Promise<void>
+  /** API keys made or revoked, and not on record yet. */
+  keyChanges(): readonly KeyChange[]
+  /** These changes are on record now. */
+  keysRecorded(changes: readonly KeyChange[]): void
   close(): Promise<void>
 }
 
@@ -49,6 +55,8 @@ interface InForce {
   readonly keys: ApiKeys
   readonly proxyKeys: ApiKeys
   readonly sources: Sources
+  /** Ids of all API keys, and whether each still counts. */
+  readonly keyIds: ReadonlyMap<string, boolean>
 }
 
 /**
@@ -57,6 +65,7 @@ interface InForce {
  */
 export async function openIdentity(options: IdentityOptions): Promise<Identity> {
   const subjects = await openSubjects(options.stateDir)
+  const known = await openKnownKeys(options.stateDir)
   const naming: Naming = { subjects, fingerprintKey: options.fingerprintKey }
   const fetcher = openFetchJson()
   const issuerKeys = new Map<string, IssuerKeys>()
@@ -84,6 +93,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     inForce = rules.inForce = await readRules(options.loaded, naming, keysOf)
   } catch (error) {
     subjects.close()
+    known.close()
     await fetcher.close()
     throw error
   }
@@ -92,9 +102,12 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     async reload(loaded) {
       inForce = rules.inForce = await readRules(loaded, naming, keysOf)
     },
+    keyChanges: () => known.changes(inForce.keyIds),
+    keysRecorded: (changes) => known.recorded(changes),
     async close() {
       await fetcher.close()
       subjects.close()
+      known.close()
     },
   }
 }
@@ -201,6 +214,9 @@ async function readRules(
     keys: holdApiKeys(keys, naming, 'api_key'),
     proxyKeys: holdApiKeys(proxyKeys, naming, 'proxy_credential'),
     sources: knowSources(sources, naming),
+    keyIds: new Map(
+      [...keys, ...proxyKeys].map(({ entry }) => [entry.id, entry.revoked === undefined]),
+    ),
   }
 }
 

@@ -39,12 +39,26 @@ export interface PackRecord {
  * @throws {LedgerError} `LEDGER_CORRUPT` when its pack is damaged before them.
  */
 export async function readAddenda(dataDir: string, leafIndex: number): Promise<Uint8Array[]> {
-  const path = join(layoutOf(dataDir).addenda, packPath(Math.floor(leafIndex / PACK_LEAVES)))
-  const found: Uint8Array[] = []
-  for (const record of parsePack(await readPack(path))) {
-    if (record.leafIndex === leafIndex) found[record.ordinal] = record.content
+  const pack = await readAddendaPack(dataDir, Math.floor(leafIndex / PACK_LEAVES))
+  return [...(pack.get(leafIndex) ?? [])].filter((content) => content !== undefined)
+}
+
+/**
+ * The addenda of the 256 published leaves from `256 * group` on, by leaf index, each at its ordinal.
+ * @param dataDir the data folder, not its `addenda/`.
+ */
+export async function readAddendaPack(
+  dataDir: string,
+  group: number,
+): Promise<ReadonlyMap<number, readonly Uint8Array[]>> {
+  const path = join(layoutOf(dataDir).addenda, packPath(group))
+  const found = new Map<number, Uint8Array[]>()
+  for (const { leafIndex, ordinal, content } of parsePack(await readPack(path))) {
+    const addenda = found.get(leafIndex) ?? []
+    addenda[ordinal] = content
+    found.set(leafIndex, addenda)
   }
-  return found.filter((content) => content !== undefined)
+  return found
 }
 
 /**
