@@ -9,7 +9,7 @@ function names(listener: HeadOptions['listener'], ...raw: string[]): string[] {
     { ...head, rawHeaders: ['Host', 'orders.test', ...raw] },
     { listener, scheme: 'http', bodyBytesMax: 1024 },
   )
-  assert.ok(typeof parsed !== 'string', String(parsed))
+  if (typeof parsed === 'string') throw new Error(parsed)
   return parsed.request.headers.map(([name]) => name)
 }
 
