@@ -6,6 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { type Server, type ServerResponse, createServer, get } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import type { Leaf } from '@countersign/record/leaf'
 import { curl, hasNginx, openNginx } from './clients.ts'
@@ -286,6 +287,37 @@ test('a key counts as soon as it is made, no longer than it is revoked, and both
     { kind: 'key', change: 'created', key: keyId },
     { kind: 'key', change: 'revoked', key: keyId },
   ])
+  await rig.stopAll()
+  await rig.check()
+})
+
+test('nobody passes whose pseudonym cannot be stored; the log says why, and the record that it happened', async () => {
+  await using upstream = await openUpstream((response) => response.end('ok'))
+  await using rig = await openRig(() => ({
+    ...access,
+    services: { orders: orders(upstream.port) },
+  }))
+  const carol = await key(rig, '--name', 'carol', '--type', 'user')
+  await rig.startAll()
+  const ask = () =>
+    curl('-H', `Authorization: Bearer ${carol}`, `http://127.0.0.1:${rig.ports.inbound}/orders/1`)
+  const subjects = new DatabaseSync(join(rig.dataDir, 'state/subjects.db'))
+  subjects.exec('BEGIN IMMEDIATE')
+  const told = rig.said('could not use the pseudonyms')
+  const refused = await ask()
+  subjects.exec('ROLLBACK')
+  subjects.close()
+  await told
+  assert.deepEqual(
+    [refused.status, refused.headers['countersign-decision'], upstream.requests()],
+    [503, 'identity_unavailable', 0],
+  )
+  assert.equal((await ask()).status, 200)
+  const failed = (await rig.records()).filter(({ reason }) => reason === 'identity_unavailable')
+  assert.deepEqual(
+    failed.map(({ phase, outcome, actor }) => [phase, outcome, actor?.type]),
+    [['single', 'error', 'unknown']],
+  )
   await rig.stopAll()
   await rig.check()
 })

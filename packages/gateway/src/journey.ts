@@ -36,6 +36,8 @@ export interface Summary {
   readonly held?: Held
   readonly leafIndex?: number
   readonly failure?: Failure
+  /** What was thrown, for the log. */
+  readonly cause?: unknown
 }
 
 export async function journey(exchange: Exchange, rooms: Rooms): Promise<void> {
@@ -45,11 +47,12 @@ export async function journey(exchange: Exchange, rooms: Rooms): Promise<void> {
     // Bad credentials do not throw: an unknown actor is still an actor, and is recorded as one.
     const identified = rooms.identify(captured)
     actor = identified instanceof Promise ? await identified : identified
-  } catch {
+  } catch (cause) {
     // Only a new pseudonym that cannot be stored ends here: nobody passes without one.
     const decision = rooms.decide(nobodyKnown, captured)
     failClosed({ exchange, actor: nobodyKnown, decision }, rooms, {
       failure: 'identity_unavailable',
+      cause,
     })
     return
   }
@@ -91,7 +94,7 @@ async function walkStrictly(walk: Walk, rooms: Rooms): Promise<void> {
     // What the client has must not look complete: its outcome is not on record yet.
     held.abort()
     rooms.losses.note(cause)
-    rooms.finished({ captured, actor, decision, held, failure: 'ledger_unavailable' })
+    rooms.finished({ captured, actor, decision, held, failure: 'ledger_unavailable', cause })
     return
   }
   held.release()
@@ -138,7 +141,7 @@ function unavailable(reason: Failure): Observed {
 
 interface Closing {
   readonly failure: Failure
-  /** Why the intent could not be appended, when that was tried. */
+  /** What was thrown, when something was. */
   readonly cause?: unknown
 }
 
@@ -148,14 +151,14 @@ function failClosed(walk: Walk, rooms: Rooms, { failure, cause }: Closing): void
   const { captured } = exchange
   exchange.unavailable(failure)
   const observed = unavailable(failure)
-  const intentWaits = cause !== undefined && rooms.losses.isWaiting(cause)
+  const intentWaits = rooms.losses.isWaiting(cause)
   const draft = intentWaits
     ? rooms.write.outcome(captured, decision, observed)
     : rooms.write.single({ captured, actor, decision, observed })
   rooms
     .append(draft, () => rooms.open.ended(captured.id))
     .catch((later: unknown) => rooms.losses.note(later))
-  rooms.finished({ captured, actor, decision, failure })
+  rooms.finished({ captured, actor, decision, failure, cause })
 }
 
 /** Puts a request that could not be understood on record. Rejects when the ledger cannot take it. */

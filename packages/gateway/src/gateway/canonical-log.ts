@@ -114,7 +114,7 @@ function canonicalLine(summary: Summary, time: string): string {
     rule: decision.rule,
     would_deny: decision.wouldDeny || undefined,
     outcome: failure ?? observed?.outcome,
-    error: broken ? observed?.reason : undefined,
+    error: broken ? (observed?.reason ?? messageOf(summary.cause)) : undefined,
     status: observed?.status,
     request_bytes: observed?.requestBytes,
     response_bytes: observed?.responseBytes,
@@ -122,4 +122,8 @@ function canonicalLine(summary: Summary, time: string): string {
     trace: captured.trace.id,
   })
   return `${line}\n`
+}
+
+function messageOf(cause: unknown): string | undefined {
+  return cause instanceof Error ? cause.message : undefined
 }
