@@ -101,6 +101,8 @@ test('while the signer is dead records stay durable, and its next start signs th
   const { leafIndex } = await client.append(makeDraft())
   await rejects(client.append(makeDraft(), { level: 'D1' }), { code: 'SIGNER_UNAVAILABLE' })
   await rejects(client.prove(leafIndex), { code: 'SIGNER_UNAVAILABLE' })
+  // A round that began before the signer died may still end well, and say so: this one began after.
+  await rejects(client.publish(), { code: 'SIGNER_UNAVAILABLE' })
   match((await client.status()).lastError ?? '', /could not reach the signer/)
   log.own(await startProcess('signer', log.signer))
   ok(await client.prove(leafIndex))
