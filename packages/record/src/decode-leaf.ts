@@ -16,7 +16,8 @@ import {
   whole,
 } from './decode-shape.ts'
 import type { Shape } from './decode-shape.ts'
-import type { Leaf, Lifecycle, OutcomeStatus, Phase, RecordClass } from './leaf.ts'
+import { LEAF_LIST_PATTERN } from './leaf-list.ts'
+import type { AlarmCause, Leaf, Lifecycle, OutcomeStatus, Phase, RecordClass } from './leaf.ts'
 import type {
   ActorType,
   CaptureDepth,
@@ -37,6 +38,7 @@ const id = matching(
 const nanoseconds = matching('nanoseconds as a decimal string', '0|[1-9][0-9]{0,19}')
 const traceId = matching('32 lower-case hex digits', '[0-9a-f]{32}')
 const spanId = matching('16 lower-case hex digits', '[0-9a-f]{16}')
+const leafList = matching('leaf indexes, such as 3,17-19', LEAF_LIST_PATTERN)
 const component = unionOf<LifecycleOf<'boot'>['component']>({ gateway: 1, ledger: 1 })
 
 const recordClass = unionOf<RecordClass>({
@@ -97,6 +99,14 @@ const clock = objectOf<LifecycleOf<'boot'>['clock']>({
   offset_ns: required(integer),
 })
 
+const hold = objectOf<LifecycleOf<'hold' | 'release'>>({
+  kind: required(text),
+  subject: required(text),
+  matter: required(text),
+  basis: required(text),
+  by: required(text),
+})
+
 const lifecycle = byKind({
   boot: objectOf<LifecycleOf<'boot'>>({
     kind: required(text),
@@ -142,6 +152,50 @@ const lifecycle = byKind({
   shutdown: objectOf<LifecycleOf<'shutdown'>>({
     kind: required(text),
     component: required(component),
+  }),
+  alarm: objectOf<LifecycleOf<'alarm'>>({
+    kind: required(text),
+    what: required(
+      unionOf<AlarmCause>({
+        witness_quorum: 1,
+        witness_fork: 1,
+        tile_damaged: 1,
+        addenda_damaged: 1,
+        signer_unavailable: 1,
+      }),
+    ),
+    raised: required(flag),
+    about: required(text),
+    detail: required(text),
+  }),
+  erasure: objectOf<LifecycleOf<'erasure'>>({
+    kind: required(text),
+    subject: required(text),
+    basis: required(text),
+    by: required(text),
+    leaves: required(leafList),
+    part: required(whole),
+    parts: required(whole),
+  }),
+  hold,
+  release: hold,
+  rotation: objectOf<LifecycleOf<'rotation'>>({
+    kind: required(text),
+    origin: required(text),
+    size: required(whole),
+    root: required(text),
+    checkpoint: required(text),
+  }),
+  export: objectOf<LifecycleOf<'export'>>({
+    kind: required(text),
+    scope: required(
+      unionOf<LifecycleOf<'export'>['scope']>({ range: 1, session: 1, person: 1, record: 1 }),
+    ),
+    by: required(text),
+    purpose: required(text),
+    subject: optional(text),
+    leaves: required(leafList),
+    opened: required(whole),
   }),
 } satisfies Record<Lifecycle['kind'], Shape>)
 

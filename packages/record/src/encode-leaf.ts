@@ -149,7 +149,34 @@ function orderLifecycle(of: Lifecycle): Ordered<Lifecycle> {
     return { kind, config, policy, previous, accepted, error }
   }
   if (of.kind === 'key') return { kind: of.kind, change: of.change, key: of.key }
-  return { kind: of.kind, component: of.component }
+  if (of.kind === 'shutdown') return { kind: of.kind, component: of.component }
+  return orderEvidence(of)
+}
+
+/** Facts about the evidence itself: who watches it, what was forgotten, kept, continued or given away. */
+function orderEvidence(
+  of: Extract<
+    Lifecycle,
+    { kind: 'alarm' | 'erasure' | 'hold' | 'release' | 'rotation' | 'export' }
+  >,
+): Ordered<Lifecycle> {
+  if (of.kind === 'alarm') {
+    const { kind, what, raised, about, detail } = of
+    return { kind, what, raised, about, detail }
+  }
+  if (of.kind === 'erasure') {
+    const { kind, subject, basis, by, leaves, part, parts } = of
+    return { kind, subject, basis, by, leaves, part, parts }
+  }
+  if (of.kind === 'rotation') {
+    const { kind, origin, size, root, checkpoint } = of
+    return { kind, origin, size, root, checkpoint }
+  }
+  if (of.kind === 'export') {
+    const { kind, scope, by, purpose, subject, leaves, opened } = of
+    return { kind, scope, by, purpose, subject, leaves, opened }
+  }
+  return { kind: of.kind, subject: of.subject, matter: of.matter, basis: of.basis, by: of.by }
 }
 
 function orderClock({ source, offset_ns }: { source: string; offset_ns: number }): unknown {

@@ -1,6 +1,7 @@
 /** Drafts for tests: one that uses most members, and an arbitrary one. */
 import * as fc from 'fast-check'
 
+import { formatLeafList } from './leaf-list.ts'
 import type { Stamp } from './encode.ts'
 import type { Draft, Leaf, Lifecycle, UnstampedLeaf } from './leaf.ts'
 import type { Credential } from './vocabulary.ts'
@@ -114,6 +115,9 @@ const credential = part<Credential>(
 
 const clock = fc.record({ source: text, offset_ns: fc.integer() })
 const component = fc.constantFrom('gateway', 'ledger')
+const leaves = fc
+  .uniqueArray(fc.nat(1000))
+  .map((indexes) => formatLeafList(indexes.toSorted((a, b) => a - b)))
 const lifecycle: fc.Arbitrary<Lifecycle> = fc.oneof(
   part<Extract<Lifecycle, { kind: 'boot' }>>(
     {
@@ -151,6 +155,48 @@ const lifecycle: fc.Arbitrary<Lifecycle> = fc.oneof(
   ),
   fc.record({ kind: fc.constant('key'), change: fc.constantFrom('created', 'revoked'), key: text }),
   fc.record({ kind: fc.constant('shutdown'), component }),
+  fc.record({
+    kind: fc.constant('alarm'),
+    what: fc.constantFrom('witness_quorum', 'tile_damaged'),
+    raised: flag,
+    about: text,
+    detail: text,
+  }),
+  fc.record({
+    kind: fc.constant('erasure'),
+    subject: text,
+    basis: text,
+    by: text,
+    leaves,
+    part: whole,
+    parts: whole,
+  }),
+  fc.record({
+    kind: fc.constantFrom('hold', 'release'),
+    subject: text,
+    matter: text,
+    basis: text,
+    by: text,
+  }),
+  fc.record({
+    kind: fc.constant('rotation'),
+    origin: text,
+    size: whole,
+    root: text,
+    checkpoint: text,
+  }),
+  part<Extract<Lifecycle, { kind: 'export' }>>(
+    {
+      kind: fc.constant('export'),
+      scope: fc.constantFrom('range', 'session', 'person', 'record'),
+      by: text,
+      purpose: text,
+      subject: text,
+      leaves,
+      opened: whole,
+    },
+    ['kind', 'scope', 'by', 'purpose', 'leaves', 'opened'],
+  ),
 )
 
 const payload = part<Present<Present<Leaf['egress']>['payload']>>(

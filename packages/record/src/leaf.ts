@@ -139,6 +139,67 @@ export type Lifecycle =
     }
   | { readonly kind: 'key'; readonly change: 'created' | 'revoked'; readonly key: string }
   | { readonly kind: 'shutdown'; readonly component: 'gateway' | 'ledger' }
+  | {
+      readonly kind: 'alarm'
+      readonly what: AlarmCause
+      /** True when it begins, false when it is over. */
+      readonly raised: boolean
+      /** Which witness, file or log. */
+      readonly about: string
+      readonly detail: string
+    }
+  | {
+      readonly kind: 'erasure'
+      /** The pseudonym whose key was destroyed. */
+      readonly subject: string
+      readonly basis: string
+      /** Who asked for it. */
+      readonly by: string
+      /** Leaf indexes whose addenda went with the key, ascending, such as `3,17-19`; empty when there were none. */
+      readonly leaves: string
+      /** A long list takes several records: this one is `part` (from 1) of `parts`. */
+      readonly part: number
+      readonly parts: number
+    }
+  | {
+      /** A legal hold: while it stands, the subject is not erased. */
+      readonly kind: 'hold' | 'release'
+      readonly subject: string
+      /** The case that the hold is for. */
+      readonly matter: string
+      readonly basis: string
+      readonly by: string
+    }
+  | {
+      /** The first record of a log that continues another under a new key. */
+      readonly kind: 'rotation'
+      /** The old log: its origin, last size, root (hex), and last checkpoint, a signed note as witnesses saw it. */
+      readonly origin: string
+      readonly size: number
+      readonly root: string
+      readonly checkpoint: string
+    }
+  | {
+      /** Evidence that left: written before the bundle is. */
+      readonly kind: 'export'
+      readonly scope: 'range' | 'session' | 'person' | 'record'
+      readonly by: string
+      readonly purpose: string
+      /** The session or the pseudonym, where the scope is one. */
+      readonly subject?: string
+      /** Leaf indexes of the records chosen, as in an erasure. */
+      readonly leaves: string
+      /** Addenda whose keys went with it. */
+      readonly opened: number
+    }
+
+/** What an alarm is about. */
+export type AlarmCause =
+  | 'witness_quorum'
+  | 'witness_fork'
+  | 'tile_damaged'
+  | 'addenda_damaged'
+  | 'signer_unavailable'
 
 /** A leaf before the writer's session stamps `session`, `seq` and `prev`. */
 export type UnstampedLeaf = Omit<Leaf, 'session' | 'seq' | 'prev' | 'addenda'>

@@ -98,6 +98,17 @@ function lifecycleText(fact: Lifecycle): string {
       return `${fact.change} ${fact.key}`
     case 'shutdown':
       return 'in order'
+    case 'alarm':
+      return `${fact.raised ? 'raised' : 'over'}: ${fact.what} of ${fact.about}: ${fact.detail}`
+    case 'erasure':
+      return `${fact.subject} by ${fact.by}: ${fact.basis}`
+    case 'hold':
+    case 'release':
+      return `${fact.subject} for ${fact.matter} by ${fact.by}`
+    case 'rotation':
+      return `continues ${fact.origin} after its ${counted(fact.size, 'record')}`
+    case 'export':
+      return `${fact.scope} by ${fact.by}: ${fact.purpose}`
     default:
       return fact satisfies never
   }

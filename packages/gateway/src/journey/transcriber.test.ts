@@ -167,6 +167,9 @@ test('every lifecycle fact can be written', () => {
     { kind: 'gap', from: '1', to: '2', count: 3, why: 'LEDGER_FULL' },
     { kind: 'config', config: 'b'.repeat(64), policy: 'c'.repeat(64), accepted: false, error: 'X' },
     { kind: 'shutdown', component: 'gateway' },
+    { kind: 'alarm', what: 'tile_damaged', raised: true, about: 'tile/0/000', detail: 'X' },
+    { kind: 'erasure', subject: 'p', basis: 'art. 17', by: 'dpo', leaves: '3', part: 1, parts: 1 },
+    { kind: 'hold', subject: 'p', matter: '2026/7', basis: 'court order', by: 'legal' },
   ] as const
   for (const fact of facts) {
     const { leaf } = written(write.lifecycle(fact))
