@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { makeOrigin, makeTree, post } from '../../packages/gateway/src/witness/testing/setup.ts'
-import { node, startWitnessProcess } from './running-witness.ts'
+import { node, startCommand } from './running-command.ts'
 
 const ORIGIN = 'log.example.com/test'
 
@@ -31,6 +31,7 @@ async function setUp(vkeys: string): Promise<Setup> {
 }
 
 const flags = ['--key', 'w1.skey', '--state', 'w1.state', '--log', 'log.vkey']
+const run = ['witness', '--listen', '127.0.0.1:0', ...flags]
 
 test('a witness that is killed at any moment forgets nothing that it answered', async () => {
   const log = makeOrigin(ORIGIN)
@@ -38,7 +39,7 @@ test('a witness that is killed at any moment forgets nothing that it answered', 
   let [cosigned, next] = [0, 1]
   for (let round = 0; round < 6; round++) {
     const create = round === 0 ? ['--create'] : []
-    await using witness = await startWitnessProcess(setup.folder, [...flags, ...create])
+    await using witness = await startCommand(setup.folder, [...run, ...create])
     const asked = await post(witness.url, await log.request(0, 1000))
     if (round > 0) {
       // It may have made durable what it did not come to answer; it never went back.
@@ -68,7 +69,7 @@ test('a witness that is killed at any moment forgets nothing that it answered', 
 test('a fork is said loudly, kept, and printed as notes; SIGTERM ends the witness in order', async () => {
   const log = makeOrigin(ORIGIN)
   await using setup = await setUp(log.vkeys)
-  await using witness = await startWitnessProcess(setup.folder, [...flags, '--create'])
+  await using witness = await startCommand(setup.folder, [...run, '--create'])
   assert.equal((await post(witness.url, await log.request(0, 5))).status, 200)
   assert.equal((await post(witness.url, await log.request(5, 5, makeTree(2)))).status, 422)
   assert.equal((await post(witness.url, await log.request(5, 8, makeTree(2)))).status, 422)

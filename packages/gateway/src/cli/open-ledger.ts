@@ -6,7 +6,8 @@ import type { LoadedConfig } from '../config.ts'
 import { runLedger } from '../ledger.ts'
 import { ed25519PublicKey, sha256, systemClock } from '../platform.ts'
 import { runSigner } from '../witness.ts'
-import { CommandError, messageOf } from './errors.ts'
+import { codeOf, CommandError, messageOf } from './errors.ts'
+import { VKEY_FILE } from './log-place.ts'
 import type { Opened } from './processes.ts'
 import { program } from './program.ts'
 import { say } from './terminal.ts'
@@ -14,13 +15,21 @@ import type { Io } from './terminal.ts'
 
 export async function openSigner(loaded: LoadedConfig): Promise<Opened> {
   const { config } = loaded
-  const stateDir = loaded.resolve(config.signer.state)
+  const { signer } = config
+  if ('url' in signer) {
+    throw new CommandError(
+      'CANNOT_RUN',
+      `could not run the signer: the configuration says that it runs at ${signer.url}`,
+      { hint: "there, run 'countersign signer --listen ADDRESS:PORT'" },
+    )
+  }
   const running = await runSigner({
-    key: await readSecret(loaded.resolve(config.signer.key)),
+    key: await readSecret(loaded.resolve(signer.key)),
     sequencerVkey: vkeyOf(await readSecret(loaded.resolve(config.sequencer.key))),
-    stateDir,
+    stateDir: loaded.resolve(signer.state),
     origin: config.origin,
-    socketPath: signerSocket(loaded),
+    clock: systemClock,
+    socketPath: signerSocket(loaded, signer),
   })
   return { listening: {}, close: () => running.close() }
 }
@@ -31,7 +40,8 @@ export async function openLedger(loaded: LoadedConfig, io: Io): Promise<Opened> 
     dataDir: loaded.resolve(config.data),
     origin: config.origin,
     sequencerKey: await readSecret(loaded.resolve(config.sequencer.key)),
-    signerSocket: signerSocket(loaded),
+    ...(await signerOf(loaded)),
+    logVkey: await readFile(join(loaded.baseDir, VKEY_FILE), 'utf8').catch(absent),
     clock: systemClock,
     program: program(),
     logAddress: config.listen.log?.address,
@@ -53,10 +63,27 @@ export async function openLedger(loaded: LoadedConfig, io: Io): Promise<Opened> 
   }
 }
 
-/** Where ledger and signer meet. */
-function signerSocket(loaded: LoadedConfig): string {
-  const { config } = loaded
-  return loaded.resolve(config.signer.socket ?? join(config.signer.state, 'signer.sock'))
+type LocalSigner = Extract<LoadedConfig['config']['signer'], { key: string }>
+
+async function signerOf(
+  loaded: LoadedConfig,
+): Promise<{ signerSocket: string } | { signerUrl: { url: string; ca?: string } }> {
+  const { signer } = loaded.config
+  if (!('url' in signer)) return { signerSocket: signerSocket(loaded, signer) }
+  const { url, ca } = signer
+  if (ca === undefined) return { signerUrl: { url } }
+  return { signerUrl: { url, ca: await readFile(loaded.resolve(ca), 'utf8') } }
+}
+
+/** Where ledger and signer meet on one host. */
+function signerSocket(loaded: LoadedConfig, { socket, state }: LocalSigner): string {
+  return loaded.resolve(socket ?? join(state, 'signer.sock'))
+}
+
+/** The log's keys lie beside the configuration unless somebody moved them: then signatures are checked by others only. */
+function absent(error: unknown): undefined {
+  if (codeOf(error) === 'ENOENT') return undefined
+  throw error
 }
 
 /** Signing is tried again every second: the same trouble is said when it begins, not each time. */

@@ -1,4 +1,4 @@
-/** `countersign witness` as a real process, for tests that kill it. */
+/** A command that says on stdout when it is ready, as a real process, for tests that kill it. */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { join, resolve } from 'node:path'
@@ -13,10 +13,10 @@ export const node: readonly string[] = [
   program,
 ]
 
-/** What `witness --json` says, a line at a time. */
+/** What it says with `--json`, a line at a time. */
 export type Said = Readonly<Record<string, unknown>> & { readonly kind: string }
 
-export interface WitnessProcess extends AsyncDisposable {
+export interface RunningCommand extends AsyncDisposable {
   readonly child: ChildProcess
   readonly url: string
   readonly said: readonly Said[]
@@ -25,16 +25,15 @@ export interface WitnessProcess extends AsyncDisposable {
   readonly exit: Promise<number | null>
 }
 
-/** Starts a witness on a free port, and waits until it is ready. */
-export async function startWitnessProcess(
+/** Starts `countersign ...args --json` and waits until it is ready. */
+export async function startCommand(
   folder: string,
   args: readonly string[],
-): Promise<WitnessProcess> {
-  const child = spawn(
-    process.execPath,
-    [...node, 'witness', '--json', '--listen', '127.0.0.1:0', ...args],
-    { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] },
-  )
+): Promise<RunningCommand> {
+  const child = spawn(process.execPath, [...node, ...args, '--json'], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const said: Said[] = []
   let stderr = ''
   const exit = new Promise<number | null>((done) => child.on('close', done))
@@ -45,7 +44,7 @@ export async function startWitnessProcess(
     if (value.kind === 'ready') isReady(value)
   })
   child.stderr.on('data', (piece: Buffer) => (stderr += piece.toString()))
-  void exit.then((code) => reject(new Error(`the witness ended with ${code}: ${stderr}`)))
+  void exit.then((code) => reject(new Error(`${args[0]} ended with ${code}: ${stderr}`)))
   const { url } = (await ready) as Said & { url: string }
   return {
     child,
