@@ -1,18 +1,28 @@
 /**
  * Runs every shell block of README.md, in order, in one shell and with real processes, and holds the output
- * against the text blocks that follow. Only ports are exchanged for free ones.
+ * against the text blocks that follow. Ports are exchanged for free ones; and what is said there for people, whose
+ * machine is not busy, is awaited here: `sleep` until the log is published, `--retry` until the gateway is ready.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { glob, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { commandUsage } from '../packages/gateway/src/cli.ts'
+import { freePorts } from './ports.ts'
 
 const root = resolve(import.meta.dirname, '..')
-const TIMEOUT_MS = 110_000
+const TIMEOUT_MS = 600_000
+/** The shell ends before the test does, so that what it printed is told. */
+const SHELL_TIMEOUT_MS = TIMEOUT_MS - 60_000
+
+const PREAMBLE = `
+# A command that fails fails the document. Jobs have numbers, as in a terminal.
+set -emu
+trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
+sleep() { node -C @countersign/source '${join(root, 'test', 'published.ts')}' countersign-data; }
+`
 
 interface Block {
   /** First line of the block in the document, from 1. */
@@ -46,23 +56,6 @@ function readDocument(text: string): Document {
   return { blocks, skipped }
 }
 
-async function freePorts(wanted: readonly string[]): Promise<Map<string, string>> {
-  const servers = wanted.map(() => createServer())
-  const free = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<string>((done) => {
-          server.listen(0, '127.0.0.1', () => {
-            const address = server.address()
-            done(typeof address === 'object' && address !== null ? String(address.port) : '')
-          })
-        }),
-    ),
-  )
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
-  return new Map(wanted.map((port, at) => [port, free[at] ?? port]))
-}
-
 /** Ports of the document, as `127.0.0.1:8080`, `localhost:9002` or `listen(9001`. */
 function portsIn(script: string): string[] {
   const found = script.matchAll(/(?:127\.0\.0\.1:|localhost:|listen\()(\d{4,5})/g)
@@ -76,11 +69,13 @@ async function runBlocks(blocks: readonly Block[]): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-readme-'))
   try {
     await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
-    // `set -e`: a command that fails fails the document. `-m`: jobs have numbers, as in a terminal.
-    let script = `set -emu\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n`
-    for (const [at, block] of blocks.entries()) script += `echo '${mark(at)}'\n${block.script}\n`
-    for (const [port, free] of await freePorts(portsIn(script)))
-      script = script.replaceAll(port, free)
+    let script = blocks.map((block, at) => `echo '${mark(at)}'\n${block.script}\n`).join('')
+    const wanted = portsIn(script)
+    const free = await freePorts(wanted.length)
+    script = script.replaceAll(new RegExp(wanted.join('|'), 'g'), (port) =>
+      String(free[wanted.indexOf(port)]),
+    )
+    script = PREAMBLE + script.replaceAll(/--retry \d+ /g, `--retry ${TIMEOUT_MS / 1000} `)
     await writeFile(join(folder, 'script.sh'), script)
     const { output, code } = await run(folder)
     assert.equal(code, 0, `the shell ended with ${code}:\n${output}`)
@@ -98,7 +93,7 @@ async function run(folder: string): Promise<{ output: string; code: number | nul
   }
   shell.stdout.on('data', collect)
   shell.stderr.on('data', collect)
-  const timer = setTimeout(() => shell.kill('SIGTERM'), TIMEOUT_MS)
+  const timer = setTimeout(() => shell.kill('SIGTERM'), SHELL_TIMEOUT_MS)
   return await new Promise((done) => {
     shell.on('close', (code) => {
       clearTimeout(timer)
