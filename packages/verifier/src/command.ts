@@ -9,6 +9,8 @@ import { parseVkey } from '@countersign/tlog/key'
 import type { VerifierKey } from '@countersign/tlog/key'
 
 import { VerifierError } from './errors.ts'
+import { readAskedRange } from './asked-range.ts'
+import { tellCompleteness } from './completeness-text.ts'
 import type { Finding } from './finding.ts'
 import { directorySource, nodeCrypto, urlSource } from './node-io.ts'
 import { inFlight, onThreads } from './pool.ts'
@@ -38,7 +40,8 @@ export interface CommandHooks {
 const THREADS_MAX = 16
 
 function usage(program: string): string {
-  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--from-checkpoint FILE] [--json]
+  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--from-checkpoint FILE]
+       [--complete [--range FIRST-LAST | --since TIME] [--until TIME]] [--json]
 
 Re-hashes every byte of a log and holds it against its signed checkpoint. Says which file is wrong, and where.
 The directory is a published log (it holds "checkpoint" and "tile/") or a data folder with such a log in "log/".
@@ -46,10 +49,14 @@ The directory is a published log (it holds "checkpoint" and "tile/") or a data f
   --vkey KEY|FILE          believe this key; give the log's own, and those of witnesses. May be repeated.
                            Without one, signatures are NOT checked: the files are only compared with each other.
   --from-checkpoint FILE   an earlier checkpoint of the log: fail when the log shrank or forked since.
+  --complete               prove also that no record is missing: each session's records follow one another from its
+                           first, its heartbeats count what is there, and it ends. Lists known gaps and open intents.
+  --range FIRST-LAST       judge these entries only, counted from 0, both included.
+  --since, --until TIME    judge the records of this time only, such as 2026-07-30T12:00:00Z; one or both.
   --json                   print the report as JSON.
   --help                   print this.
 
-Exit code: 0 verified, 1 not verified, 2 wrong usage or the log cannot be read.
+Exit code: 0 verified, 1 not verified or a hole was found, 2 wrong usage or the log cannot be read.
 
 Example:
   ${program} ./data/log --vkey ./data/log.vkey --from-checkpoint ./yesterday.checkpoint
@@ -80,9 +87,10 @@ export async function verifyCommand(
     io.stdout(
       asked.json
         ? `${JSON.stringify({ source: asked.target, ...report, elapsedMs }, null, 2)}\n`
-        : summary(report, elapsedMs),
+        : summary(report, elapsedMs) +
+            (asked.complete === undefined ? '' : tellCompleteness(report)),
     )
-    return report.verified ? 0 : 1
+    return report.verified && report.completeness?.verdict !== 'holes' ? 0 : 1
   } catch (error) {
     if (!(error instanceof VerifierError)) throw error
     io.stderr(`${program}: error: ${error.message}\n`)
@@ -97,6 +105,7 @@ interface Asked {
   readonly target: string
   readonly keys: readonly VerifierKey[]
   readonly from: Uint8Array | undefined
+  readonly complete: VerifyOptions['complete']
   readonly json: boolean
 }
 
@@ -111,12 +120,22 @@ function readArguments(args: readonly string[]): Asked | 'help' {
     target,
     keys: (values.vkey ?? []).flatMap(readKeys),
     from: fromFile === undefined ? undefined : readFile(fromFile, 'the earlier checkpoint'),
+    complete: readAskedRange(values),
     json: values.json === true,
   }
 }
 
 interface Parsed {
-  values: { vkey?: string[]; 'from-checkpoint'?: string; json?: boolean; help?: boolean }
+  values: {
+    vkey?: string[]
+    'from-checkpoint'?: string
+    complete?: boolean
+    range?: string
+    since?: string
+    until?: string
+    json?: boolean
+    help?: boolean
+  }
   positionals: string[]
 }
 
@@ -128,6 +147,10 @@ function parse(args: readonly string[]): Parsed {
       options: {
         vkey: { type: 'string', multiple: true },
         'from-checkpoint': { type: 'string' },
+        complete: { type: 'boolean' },
+        range: { type: 'string' },
+        since: { type: 'string' },
+        until: { type: 'string' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -173,17 +196,17 @@ function readFile(path: string, what: string): Uint8Array {
 }
 
 function optionsFor(
-  { target, keys, from }: Asked,
+  { target, keys, from, complete }: Asked,
   hooks: CommandHooks,
   onProgress: (done: number, size: number) => void,
 ): VerifyOptions {
-  const common = { crypto: nodeCrypto, keys, from, onProgress }
+  const common = { crypto: nodeCrypto, keys, from, complete, onProgress }
   if (/^https?:\/\//.test(target)) {
     const source = urlSource(target)
     return {
       ...common,
       source,
-      ranges: async (size, onEntries) => inFlight(source, size, onEntries),
+      ranges: async (work) => inFlight({ ...work, source }),
     }
   }
   if (!isDirectory(target))
@@ -199,12 +222,8 @@ function optionsFor(
   return {
     ...common,
     source,
-    ranges: async (size, onEntries) =>
-      onThreads(directory, Math.min(THREADS_MAX, availableParallelism()), {
-        size,
-        onEntries,
-        source,
-      }),
+    ranges: async (work) =>
+      onThreads(directory, Math.min(THREADS_MAX, availableParallelism()), { ...work, source }),
     extra:
       extra === undefined || !isDataFolder
         ? undefined

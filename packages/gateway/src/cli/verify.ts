@@ -16,6 +16,8 @@ interface Wanted {
   readonly fromCheckpoint: string | undefined
   readonly config: string | undefined
   readonly json: boolean
+  /** `--complete` and its companions, as the verifier's own command reads them. */
+  readonly completeness: readonly string[]
 }
 
 /** `countersign verify`: a whole log, or one proof. */
@@ -25,6 +27,10 @@ export const verify: Command = async (args, io) => {
     options: {
       vkey: { type: 'string', multiple: true },
       'from-checkpoint': { type: 'string' },
+      complete: { type: 'boolean' },
+      range: { type: 'string' },
+      since: { type: 'string' },
+      until: { type: 'string' },
       entry: { type: 'string' },
       config: { type: 'string', short: 'c' },
       json: { type: 'boolean' },
@@ -42,11 +48,26 @@ export const verify: Command = async (args, io) => {
     }
     return await verifyProof({ proof: place, entry, vkeys, json }, io)
   }
+  const completeness = completenessArguments(values)
   return await verifyLog(
     place,
-    { vkeys, config, json, fromCheckpoint: values['from-checkpoint'] },
+    { vkeys, config, json, fromCheckpoint: values['from-checkpoint'], completeness },
     io,
   )
+}
+
+function completenessArguments(values: {
+  complete?: boolean
+  range?: string
+  since?: string
+  until?: string
+}): string[] {
+  const args = values.complete === true ? ['--complete'] : []
+  for (const name of ['range', 'since', 'until'] as const) {
+    const value = values[name]
+    if (value !== undefined) args.push(`--${name}`, value)
+  }
+  return args
 }
 
 /** The verifier's own command over the public log; in a data folder, over its addenda too. */
@@ -56,6 +77,7 @@ async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Pro
   const vkeys = beside === undefined ? wanted.vkeys : [beside]
   const args = [dataDir ?? logPlace, ...vkeys.flatMap((vkey) => ['--vkey', vkey])]
   if (wanted.fromCheckpoint !== undefined) args.push('--from-checkpoint', wanted.fromCheckpoint)
+  args.push(...wanted.completeness)
   if (wanted.json) args.push('--json')
   const { checkPrivateFiles } = await import('./private-files.ts')
   return await verifyCommand(
