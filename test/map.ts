@@ -4,7 +4,7 @@
  */
 
 /** The rooms of the gateway that exist today: `src/<room>.ts` is the door, `src/<room>/` is private. */
-export const rooms = ['capture', 'identity', 'policy', 'ledger'] as const
+export const rooms = ['capture', 'identity', 'policy', 'ledger', 'seal'] as const
 
 /** What is no room and stands beside them in `packages/gateway/src`. */
 export const besides = ['platform', 'config', 'journey', 'gateway', 'cli', 'demo'] as const
@@ -19,6 +19,7 @@ export const mayImport: Readonly<Record<Place, readonly Place[]>> = {
   identity: ['platform', 'config'],
   policy: ['platform', 'config'],
   ledger: ['platform'],
+  seal: ['platform'],
   journey: ['platform', 'config', ...rooms],
   gateway: ['platform', 'config', 'journey', ...rooms],
   demo: ['platform', 'config', 'gateway', ...rooms],
