@@ -4,7 +4,7 @@
  */
 
 /** The rooms that a request walks through. The read side never stands in its way. */
-const writeSide = ['capture', 'identity', 'policy', 'ledger'] as const
+const writeSide = ['capture', 'identity', 'policy', 'seal', 'ledger'] as const
 
 /** The rooms of the gateway that exist today: `src/<room>.ts` is the door, `src/<room>/` is private. */
 export const rooms = [...writeSide, 'witness', 'follow'] as const
@@ -21,6 +21,7 @@ export const mayImport: Readonly<Record<Place, readonly Place[]>> = {
   capture: ['platform'],
   identity: ['platform', 'config'],
   policy: ['platform', 'config'],
+  seal: ['platform'],
   ledger: ['platform'],
   witness: ['platform'],
   follow: ['platform'],

@@ -8,6 +8,8 @@ import { TlogError } from '@countersign/tlog/errors'
 import { parseVkey } from '@countersign/tlog/key'
 import type { VerifierKey } from '@countersign/tlog/key'
 
+import { servedAddenda } from './addenda.ts'
+import type { AddendaSource } from './addenda.ts'
 import { VerifierError } from './errors.ts'
 import { readAskedRange } from './asked-range.ts'
 import { tellCompleteness } from './completeness-text.ts'
@@ -29,7 +31,9 @@ export interface CommandIo {
 export interface CommandHooks {
   /** Name of the program in messages and help. */
   readonly program?: string
-  /** More checks, when the argument is a data folder: its addenda and its write-ahead log, say. Findings count like ours. */
+  /** Where the addenda of a data folder are. */
+  readonly addenda?: (dataDir: string) => AddendaSource
+  /** More checks, when the argument is a data folder: its write-ahead log, say. Findings count like ours. */
   readonly extra?: (log: {
     readonly dataDir: string
     readonly size: number
@@ -40,7 +44,7 @@ export interface CommandHooks {
 const THREADS_MAX = 16
 
 function usage(program: string): string {
-  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--from-checkpoint FILE]
+  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--from-checkpoint FILE] [--addenda]
        [--complete [--range FIRST-LAST | --since TIME] [--until TIME]] [--json]
 
 Re-hashes every byte of a log and holds it against its signed checkpoint. Says which file is wrong, and where.
@@ -53,6 +57,8 @@ The directory is a published log (it holds "checkpoint" and "tile/") or a data f
                            first, its heartbeats count what is there, and it ends. Lists known gaps and open intents.
   --range FIRST-LAST       judge these entries only, counted from 0, both included.
   --since, --until TIME    judge the records of this time only, such as 2026-07-30T12:00:00Z; one or both.
+  --addenda                fetch every addendum that the records name, and tell what was erased lawfully from what is
+                           missing. Without it, only those of a data folder are looked at, by 'countersign verify'.
   --json                   print the report as JSON.
   --help                   print this.
 
@@ -106,6 +112,7 @@ interface Asked {
   readonly keys: readonly VerifierKey[]
   readonly from: Uint8Array | undefined
   readonly complete: VerifyOptions['complete']
+  readonly addenda: boolean
   readonly json: boolean
 }
 
@@ -121,6 +128,7 @@ function readArguments(args: readonly string[]): Asked | 'help' {
     keys: (values.vkey ?? []).flatMap(readKeys),
     from: fromFile === undefined ? undefined : readFile(fromFile, 'the earlier checkpoint'),
     complete: readAskedRange(values),
+    addenda: values.addenda === true,
     json: values.json === true,
   }
 }
@@ -133,6 +141,7 @@ interface Parsed {
     range?: string
     since?: string
     until?: string
+    addenda?: boolean
     json?: boolean
     help?: boolean
   }
@@ -151,6 +160,7 @@ function parse(args: readonly string[]): Parsed {
         range: { type: 'string' },
         since: { type: 'string' },
         until: { type: 'string' },
+        addenda: { type: 'boolean' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -196,7 +206,7 @@ function readFile(path: string, what: string): Uint8Array {
 }
 
 function optionsFor(
-  { target, keys, from, complete }: Asked,
+  { target, keys, from, complete, addenda: wanted }: Asked,
   hooks: CommandHooks,
   onProgress: (done: number, size: number) => void,
 ): VerifyOptions {
@@ -206,6 +216,7 @@ function optionsFor(
     return {
       ...common,
       source,
+      addenda: wanted ? servedAddenda(source) : undefined,
       ranges: async (work) => inFlight({ ...work, source }),
     }
   }
@@ -219,9 +230,11 @@ function optionsFor(
   const directory = isDataFolder ? join(target, 'log') : target
   const source = directorySource(directory)
   const { extra } = hooks
+  const beside = isDataFolder ? hooks.addenda?.(target) : undefined
   return {
     ...common,
     source,
+    addenda: beside ?? (wanted ? servedAddenda(source) : undefined),
     ranges: async (work) =>
       onThreads(directory, Math.min(THREADS_MAX, availableParallelism()), { ...work, source }),
     extra:

@@ -1,6 +1,8 @@
 /** What a check found wrong: a closed set of codes, the file to blame, and a sentence. */
 
 export type FindingCode =
+  | 'ADDENDUM_ALTERED'
+  | 'ADDENDUM_MISSING'
   | 'CHECKPOINT_MALFORMED'
   | 'CHECKPOINT_SIGNATURE'
   | 'ENTRY_MISMATCH'

@@ -16,6 +16,8 @@ import { nodeFromTile, placeOfNode, TILE_WIDTH, tilePath, tileWidth } from '@cou
 import { judge } from './completeness.ts'
 import type { Completeness, EntryRange } from './completeness.ts'
 import { VerifierError } from './errors.ts'
+import { verifyAddenda } from './addenda.ts'
+import type { AddendaReport, AddendaSource } from './addenda.ts'
 import { verifyFiles } from './files.ts'
 import { Findings } from './finding.ts'
 import type { Finding } from './finding.ts'
@@ -47,6 +49,8 @@ export interface VerifyOptions {
     | undefined
   /** Judge whether these entries, or those of a window of time, have no hole; of all of the log when neither is given. */
   readonly complete?: { readonly entries?: EntryRange; readonly window?: TimeWindow } | undefined
+  /** Where the addenda are, when they are to be checked too. */
+  readonly addenda?: AddendaSource | undefined
   /** More to check once the log itself has been read: its findings count like ours. */
   readonly extra?:
     | ((log: { readonly size: number; readonly source: LogSource }) => AsyncIterable<Finding>)
@@ -75,6 +79,8 @@ export interface Report {
   readonly grownFrom?: number | undefined
   /** When it was asked for and the log is what was signed. */
   readonly completeness?: Completeness | undefined
+  /** Absent when addenda were not looked at. */
+  readonly addenda?: AddendaReport | undefined
   readonly findings: readonly Finding[]
   readonly findingsTotal: number
 }
@@ -117,6 +123,7 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
   const isJudged = findings.kept.every(({ code }) => code === 'SESSION_BROKEN')
   const completeness = isJudged ? completenessOf(options, { size, ranges, open }) : undefined
   const grownFrom = await verifyGrowth(head.checkpoint, options, findings)
+  const addenda = await addendaOf(size, options, findings)
   if (options.extra !== undefined)
     for await (const finding of options.extra({ size, source: options.source }))
       findings.add(finding)
@@ -131,6 +138,7 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
     ahead,
     grownFrom,
     completeness,
+    addenda,
   })
 }
 
@@ -155,6 +163,15 @@ function completenessOf(
   const histories = ranges.flatMap(({ history }) => (history === undefined ? [] : [history]))
   const { entries, window } = complete
   return judge({ size, histories, open, entries, isWindow: window !== undefined })
+}
+
+async function addendaOf(
+  size: number,
+  { addenda, source, crypto, onProgress }: VerifyOptions,
+  findings: Findings,
+): Promise<AddendaReport | undefined> {
+  if (addenda === undefined) return undefined
+  return verifyAddenda(size, { source, addenda, sha256: crypto.sha256, findings, onProgress })
 }
 
 interface Head {
@@ -318,7 +335,14 @@ function rootMismatch({ root }: Checkpoint, computed: Uint8Array): Finding {
 type Counted = Partial<
   Pick<
     Report,
-    'entryBytes' | 'sessions' | 'openIntents' | 'files' | 'ahead' | 'grownFrom' | 'completeness'
+    | 'entryBytes'
+    | 'sessions'
+    | 'openIntents'
+    | 'files'
+    | 'ahead'
+    | 'grownFrom'
+    | 'completeness'
+    | 'addenda'
   >
 >
 
@@ -341,6 +365,7 @@ function summarise({
     ahead: counted.ahead ?? 0,
     grownFrom: counted.grownFrom,
     completeness: counted.completeness,
+    ...(counted.addenda === undefined ? {} : { addenda: counted.addenda }),
     findings: findings.kept,
     findingsTotal: findings.total,
   }
