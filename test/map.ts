@@ -3,8 +3,11 @@
  * dependency or a new process starts as a row here and in ARCHITECTURE.md.
  */
 
+/** The rooms that a request walks through. The read side never stands in its way. */
+const writeSide = ['capture', 'identity', 'policy', 'ledger'] as const
+
 /** The rooms of the gateway that exist today: `src/<room>.ts` is the door, `src/<room>/` is private. */
-export const rooms = ['capture', 'identity', 'policy', 'ledger'] as const
+export const rooms = [...writeSide, 'follow'] as const
 
 /** What is no room and stands beside them in `packages/gateway/src`. */
 export const besides = ['platform', 'config', 'journey', 'gateway', 'cli', 'demo'] as const
@@ -19,7 +22,8 @@ export const mayImport: Readonly<Record<Place, readonly Place[]>> = {
   identity: ['platform', 'config'],
   policy: ['platform', 'config'],
   ledger: ['platform'],
-  journey: ['platform', 'config', ...rooms],
+  follow: ['platform'],
+  journey: ['platform', 'config', ...writeSide],
   gateway: ['platform', 'config', 'journey', ...rooms],
   demo: ['platform', 'config', 'gateway', ...rooms],
   cli: ['platform', 'config', 'gateway', 'demo', ...rooms],

@@ -5,9 +5,8 @@ import { parseVkey } from '@countersign/tlog/key'
 import type { VerifierKey } from '@countersign/tlog/key'
 import { sha256 } from '../platform.ts'
 import { codeOf, CommandError, messageOf } from './errors.ts'
-import { isUrl, openLogSource } from './log-source.ts'
-import type { LogSource } from './log-source.ts'
-import type { PublishedLog } from './published-log.ts'
+import { isUrl, openLogSource } from '../follow.ts'
+import type { LogSource, PublishedLog } from '../follow.ts'
 import { publishedAddenda } from './record-reader.ts'
 import type { AddendumStore } from './record-reader.ts'
 
@@ -32,7 +31,7 @@ export interface LogQuestion {
   readonly vkey?: string | undefined
 }
 
-/** @throws {CommandError} `CANNOT_RUN`, `USAGE`; and what `loadConfig` throws */
+/** @throws {CommandError} `CANNOT_RUN`, `USAGE`; {FollowError} `FOLLOW_UNREADABLE`; and what `loadConfig` throws */
 export async function locateLog(question: LogQuestion): Promise<LocatedLog> {
   const { dataDir, logPlace, vkeyFiles } = await findFolders(question)
   const source = await openLogSource(logPlace)

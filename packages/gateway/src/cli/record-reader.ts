@@ -9,8 +9,8 @@ import { equalBytes } from '@countersign/tlog/hash'
 import { addendumPath } from '@countersign/tlog/addenda'
 import { sha256 } from '../platform.ts'
 import { messageOf } from './errors.ts'
-import type { LogSource } from './log-source.ts'
-import { broken } from './published-log.ts'
+import { broken } from '../follow.ts'
+import type { LogSource } from '../follow.ts'
 
 /** One addendum of a record. */
 export interface OpenedAddendum {
@@ -44,7 +44,7 @@ export function publishedAddenda(source: LogSource): AddendumStore {
 
 /**
  * The record in an entry, with its addenda.
- * @throws {CommandError} `LOG_BROKEN` when the entry is no record
+ * @throws {FollowError} `FOLLOW_BROKEN` when the entry is no record
  */
 export async function openRecord(
   entry: Uint8Array,

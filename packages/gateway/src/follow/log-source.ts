@@ -5,13 +5,13 @@ import { watch } from 'node:fs'
 import type { FSWatcher } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { codeOf, CommandError, messageOf } from './errors.ts'
+import { FollowError, messageOf } from './errors.ts'
 
 /** A published log as a place to read files from. */
 export interface LogSource {
   /** The folder or URL, for messages. */
   readonly name: string
-  /** @returns the bytes, or nothing when there is no such file. @throws {CommandError} `CANNOT_RUN` */
+  /** @returns the bytes, or nothing when there is no such file. @throws {FollowError} `FOLLOW_UNREADABLE` */
   read(path: string): Promise<Uint8Array | undefined>
   /** Resolves when the log may have grown, after a second at most, or at once when `signal` aborts. */
   changed(signal: AbortSignal): Promise<void>
@@ -31,7 +31,7 @@ export function isUrl(place: string): boolean {
   return /^https?:\/\//.test(place)
 }
 
-/** @throws {CommandError} `CANNOT_RUN` when there is no such folder */
+/** @throws {FollowError} `FOLLOW_UNREADABLE` when there is no such folder */
 export async function openLogSource(place: string): Promise<LogSource> {
   return isUrl(place) ? openUrl(place) : await openFolder(resolve(place))
 }
@@ -39,7 +39,7 @@ export async function openLogSource(place: string): Promise<LogSource> {
 async function openFolder(folder: string): Promise<LogSource> {
   const found = await stat(folder).catch(() => undefined)
   if (found?.isDirectory() !== true) {
-    throw new CommandError('CANNOT_RUN', `could not open the log: no folder ${folder}`, {
+    throw new FollowError('FOLLOW_UNREADABLE', `could not open the log: no folder ${folder}`, {
       hint: 'name a data folder, a log folder, or the URL of a published log',
     })
   }
@@ -51,9 +51,9 @@ async function openFolder(folder: string): Promise<LogSource> {
       try {
         return await readFile(join(folder, path))
       } catch (cause) {
-        if (codeOf(cause) === 'ENOENT') return undefined
-        throw new CommandError(
-          'CANNOT_RUN',
+        if (isMissing(cause)) return undefined
+        throw new FollowError(
+          'FOLLOW_UNREADABLE',
           `could not read ${join(folder, path)}: ${messageOf(cause)}`,
           { cause },
         )
@@ -92,8 +92,12 @@ async function fetchFile(url: URL): Promise<Uint8Array | undefined> {
       cause instanceof Error && cause.cause instanceof Error
         ? cause.cause.message
         : messageOf(cause)
-    throw new CommandError('CANNOT_RUN', `could not read ${url.href}: ${why}`, { cause })
+    throw new FollowError('FOLLOW_UNREADABLE', `could not read ${url.href}: ${why}`, { cause })
   }
+}
+
+function isMissing(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
 }
 
 /** Attacker-controlled: a server may answer without end. */
