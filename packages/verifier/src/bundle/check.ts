@@ -6,7 +6,7 @@ import { encodeHex } from '@countersign/tlog/base64'
 import { TILE_WIDTH, tilePath, tileWidth } from '@countersign/tlog/tile'
 
 import { Findings, FINDINGS_MAX } from '../finding.ts'
-import { checkAddenda } from './addenda.ts'
+import { checkAddenda, readKeys } from './addenda.ts'
 import { CLAIMS, claimProblem, judgeClaim } from './claims.ts'
 import { checkRecorded } from './export-record.ts'
 import { BundleFiles, zipFinding } from './files.ts'
@@ -15,7 +15,10 @@ import { decodeManifest, ManifestError, runsOf } from './manifest.ts'
 import type { Manifest } from './manifest.ts'
 import { readReceipted } from './receipts.ts'
 import { LISTED_MAX, RecordFacts } from './record-facts.ts'
+import type { PersonSought } from './record-facts.ts'
 import type { BundleReport } from './report.ts'
+import { BundleRows } from './rows.ts'
+import type { ProvenEntry } from './rows.ts'
 import { BundleTree } from './tree.ts'
 import { openEarlier, openHead } from './trust.ts'
 import type { BelievedHead, BundleCrypto, ReaderTrust } from './trust.ts'
@@ -44,11 +47,18 @@ interface Checked {
   readonly recorded?: readonly number[] | undefined
 }
 
+/** What was found, and the records, to be looked at page by page. */
+export interface CheckedBundle {
+  readonly report: BundleReport
+  /** Absent when there is no checkpoint to believe. */
+  readonly rows?: BundleRows
+}
+
 /** @throws whatever reading the bytes throws: that is no judgement about the bundle */
-export async function checkBundle(options: BundleOptions): Promise<BundleReport> {
+export async function checkBundle(options: BundleOptions): Promise<CheckedBundle> {
   const findings = new Findings()
   const files = await openFiles(options, findings)
-  if (files === undefined) return summarise(options, findings, {})
+  if (files === undefined) return { report: summarise(options, findings, {}) }
   const work: Work = { options, files, findings }
 
   const manifest = await readManifest(work)
@@ -60,21 +70,22 @@ export async function checkBundle(options: BundleOptions): Promise<BundleReport>
   await checkPlainFiles(manifest, work)
   // Without a believable head there is nothing to hold the rest against.
   if (manifest === undefined || head === undefined)
-    return summarise(options, findings, { manifest, head, files })
+    return { report: summarise(options, findings, { manifest, head, files }) }
 
   checkNames(manifest, head, findings)
   const grownFrom = await checkGrowth(head, work)
   const facts = openFacts(manifest, work)
-  await (manifest.carried === 'receipts'
+  const proven = await (manifest.carried === 'receipts'
     ? readReceipts({ manifest, head, facts }, work)
     : readBundles({ carried: manifest.carried, head, facts }, work))
-  const addenda = await checkAddenda(facts, { files, crypto: options.crypto, findings })
+  const keys = await readKeys({ files, findings })
+  const addenda = await checkAddenda(facts, keys, { files, crypto: options.crypto, findings })
   const recorded = await checkRecorded(manifest, { head, work })
   checkClaim(manifest, facts, { addenda, findings })
   checkNothingElse(work)
   // An entry that is not the one written breaks its session too; that would only be noise.
   if (findings.total === 0) findings.add(...facts.breaks)
-  return summarise(options, findings, {
+  const report = summarise(options, findings, {
     manifest,
     head,
     grownFrom,
@@ -83,6 +94,9 @@ export async function checkBundle(options: BundleOptions): Promise<BundleReport>
     recorded,
     files,
   })
+  // Whoever looks at a record later has the findings already.
+  const quiet = { files, crypto: options.crypto, findings: new Findings() }
+  return { report, rows: new BundleRows(manifest.records, { ...quiet, facts, keys, proven }) }
 }
 
 async function openFiles(
@@ -161,10 +175,18 @@ function openFacts(manifest: Manifest, { files, findings }: Work): RecordFacts {
   const inBundle = new Set([...files.below('addenda/')].map((path) => path.slice(-64)))
   return new RecordFacts({
     isContiguous: manifest.carried !== 'receipts',
-    person: manifest.scope.kind === 'person' ? manifest.scope.subject : undefined,
+    person: personOf(manifest),
     holds: (digest) => inBundle.has(digest),
     onFinding: (finding) => findings.add(finding),
   })
+}
+
+function personOf({ scope, records }: Manifest): PersonSought | undefined {
+  const { kind, subject, from, to } = scope
+  const isSought = kind === 'person' && subject !== undefined && records !== ''
+  return isSought && from !== undefined && to !== undefined
+    ? { pseudonym: subject, from, to }
+    : undefined
 }
 
 async function readBundles(
@@ -174,7 +196,7 @@ async function readBundles(
     facts,
   }: { carried: { from: number; to: number }; head: BelievedHead; facts: RecordFacts },
   { files, findings, options }: Work,
-): Promise<void> {
+): Promise<ProvenEntry> {
   const { from, to } = carried
   const isWhole =
     from <= to &&
@@ -187,7 +209,7 @@ async function readBundles(
       path: MANIFEST,
       message: `it says that the records ${from} to ${to} came along, which are no whole bundles of a log of ${head.size}`,
     })
-    return
+    return nothingProven
   }
   const tree = await BundleTree.open(head.checkpoint, head.size, {
     crypto: options.crypto,
@@ -195,10 +217,10 @@ async function readBundles(
     has: (path) => files.has(path),
     onFinding: (finding) => findings.add(finding),
   })
-  if (tree === undefined) return
+  if (tree === undefined) return nothingProven
   for (let index = from / TILE_WIDTH; index * TILE_WIDTH <= to; index++) {
     // Attacker-controlled: a range may be said to be endless. Past so many findings more of them help nobody.
-    if (findings.total > FINDINGS_MAX) return
+    if (findings.total > FINDINGS_MAX) break
     const path = tilePath({
       level: 'entries',
       index,
@@ -209,32 +231,44 @@ async function readBundles(
       if (entry !== undefined) facts.add(index * TILE_WIDTH + slot, entry, path)
     await options.onProgress?.(Math.min(to + 1, (index + 1) * TILE_WIDTH) - from, to + 1 - from)
   }
+  return fromTree(tree)
+}
+
+const nothingProven: ProvenEntry = async () => undefined
+
+/** Neighbours are asked for one after the other: the bundle of the last one is kept. */
+function fromTree(tree: BundleTree): ProvenEntry {
+  let kept: { bundle: number; entries: readonly (Uint8Array | undefined)[] } | undefined
+  return async (index) => {
+    const bundle = Math.floor(index / TILE_WIDTH)
+    if (kept?.bundle !== bundle) kept = { bundle, entries: (await tree.entries(bundle)) ?? [] }
+    return kept.entries[index % TILE_WIDTH]
+  }
 }
 
 async function readReceipts(
   { manifest, head, facts }: { manifest: Manifest; head: BelievedHead; facts: RecordFacts },
   { files, findings, options }: Work,
-): Promise<void> {
+): Promise<ProvenEntry> {
+  const { crypto } = options
+  const tools = { head, crypto, read: async (path: string) => files.read(path) }
   const runs = runsOf(manifest.records)
   const total = runs.reduce((sum, run) => sum + run.to - run.from + 1, 0)
   let done = 0
   for (const run of runs)
     for (let index = run.from; index <= run.to; index++) {
       // Attacker-controlled, as above.
-      if (findings.total > FINDINGS_MAX) return
+      if (findings.total > FINDINGS_MAX) return nothingProven
       const entry = await readReceipted(
         { folder: 'records', index },
-        {
-          head,
-          crypto: options.crypto,
-          read: async (path) => files.read(path),
-          onFinding: (finding) => findings.add(finding),
-        },
+        { ...tools, onFinding: (finding) => findings.add(finding) },
       )
       if (entry !== undefined) facts.add(index, entry, `records/${index}.entry`)
       done += 1
       await options.onProgress?.(done, total)
     }
+  return async (index) =>
+    readReceipted({ folder: 'records', index }, { ...tools, onFinding: () => undefined })
 }
 
 function checkClaim(
@@ -246,7 +280,7 @@ function checkClaim(
     manifest.claim === 'none' ||
     (manifest.carried !== 'receipts' &&
       (manifest.claim === 'filtered'
-        ? manifest.scope.kind === 'person'
+        ? facts.sought !== undefined && isWithin(facts.sought, manifest.carried)
         : manifest.scope.kind === manifest.claim))
   const problem =
     (isClaimOfScope ? undefined : `it claims '${manifest.claim}', which this bundle cannot show`) ??
@@ -256,6 +290,13 @@ function checkClaim(
     (findings.total > 0 ? undefined : claimProblem(manifest, facts))
   if (problem !== undefined)
     findings.add({ code: 'MANIFEST_MISMATCH', path: MANIFEST, message: problem })
+}
+
+function isWithin(
+  inner: { readonly from: number; readonly to: number },
+  outer: { readonly from: number; readonly to: number },
+): boolean {
+  return outer.from <= inner.from && inner.from <= inner.to && inner.to <= outer.to
 }
 
 function checkNothingElse({ files, findings }: Work): void {
@@ -296,8 +337,8 @@ function summarise(
     gaps: facts?.gaps ?? [],
     gapsTotal: facts?.gapsTotal ?? 0,
     gapRecordsTotal: facts?.gapRecordsTotal ?? 0,
-    erasures: (facts?.erasures ?? []).slice(0, LISTED_MAX),
-    erasuresTotal: facts?.erasures.length ?? 0,
+    erasures: facts?.erasures ?? [],
+    erasuresTotal: facts?.erasuresTotal ?? 0,
     addenda: checked.addenda ?? { opened: 0, sealed: 0 },
     completeness:
       manifest === undefined || facts === undefined

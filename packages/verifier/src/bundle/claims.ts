@@ -2,6 +2,7 @@
 import type { Completeness } from './report.ts'
 import type { Claim, Manifest } from './manifest.ts'
 import { runsOf } from './manifest.ts'
+import type { LeafRun } from '@countersign/record/leaf-list'
 import type { RecordFacts, SessionFacts } from './record-facts.ts'
 
 /** What each claim means, and where it ends: the same words in the bundle's guide, on the page and on a terminal. */
@@ -71,20 +72,23 @@ function judgeSession(
 /** Why the records that a manifest says were asked for are not those that the check found, or nothing. */
 export function claimProblem(manifest: Manifest, facts: RecordFacts): string | undefined {
   const runs = runsOf(manifest.records)
-  if (manifest.claim === 'filtered') {
-    let at = 0
-    for (const { from, to } of runs)
-      for (let index = from; index <= to; index++)
-        if (facts.person[at++] !== index)
-          return `it lists record ${index} as the person's, and the next that is theirs is ${facts.person[at - 1] ?? 'none'}`
-    return at === facts.person.length
-      ? undefined
-      : `it does not list record ${facts.person[at] ?? ''}, which is about the person`
-  }
+  if (manifest.claim === 'filtered') return personProblem(runs, facts.person)
   if (manifest.carried === 'receipts') return undefined
   const { from, to } = manifest.carried
   const outside = runs.find((run) => run.from < from || run.to > to)
   return outside === undefined
     ? undefined
     : `it lists the records ${outside.from} to ${outside.to}, and came with ${from} to ${to}`
+}
+
+function personProblem(runs: readonly LeafRun[], found: readonly number[]): string | undefined {
+  let at = 0
+  for (const { from, to } of runs)
+    // Attacker-controlled: a run may be endless, but it ends at the first index that was not found.
+    for (let index = from; index <= to; index++, at++)
+      if (found[at] !== index) return `it lists record ${index}, which is not about the person`
+  const missing = found[at]
+  return missing === undefined
+    ? undefined
+    : `it does not list record ${missing}, which is about the person`
 }

@@ -43,6 +43,9 @@ export interface Manifest {
     /** The times that were asked for, where the scope was chosen by time. */
     readonly since?: string
     readonly until?: string
+    /** Where a person was looked for: leaf indexes, both included. */
+    readonly from?: number
+    readonly to?: number
   }
   /** Leaf indexes of the records that were asked for. */
   readonly records: string
@@ -145,6 +148,8 @@ const members: Readonly<Record<keyof Manifest, Check>> = {
     subject: optional(text),
     since: optional(time),
     until: optional(time),
+    from: optional(whole),
+    to: optional(whole),
   }),
   records: leafList,
   carried: (value) => value === 'receipts' || objectOf({ from: whole, to: whole })(value),

@@ -4,10 +4,9 @@
  */
 import { decodeEntry, scanEntry } from '@countersign/record/decode'
 import type { RecordHead } from '@countersign/record/decode'
+import { Erasures } from '@countersign/record/erasures'
 import { RecordError } from '@countersign/record/errors'
 import type { Leaf, Lifecycle } from '@countersign/record/leaf'
-import { parseLeafList } from '@countersign/record/leaf-list'
-import type { LeafRun } from '@countersign/record/leaf-list'
 import { encodeHex } from '@countersign/tlog/base64'
 
 import type { Finding } from '../finding.ts'
@@ -49,7 +48,8 @@ export interface ErasureFacts {
   readonly subject: string
   readonly by: string
   readonly basis: string
-  readonly leaves: readonly LeafRun[]
+  /** Leaf indexes, as the record spells them. */
+  readonly leaves: string
 }
 
 /** An addendum as its record names it. */
@@ -58,13 +58,23 @@ export interface NamedAddendum {
   readonly ordinal: number
   readonly name: string
   readonly bytes: number
+  /** Of its record: under these it was sealed. */
+  readonly id: string
+  readonly phase: Leaf['phase']
+}
+
+/** Whose records are sought, and between which leaf indexes, both included. */
+export interface PersonSought {
+  readonly pseudonym: string
+  readonly from: number
+  readonly to: number
 }
 
 export interface FactsOptions {
   /** Whether every record between the first and the last is here, so that one missing from a session shows. */
   readonly isContiguous: boolean
   /** Records about this pseudonym are collected. */
-  readonly person: string | undefined
+  readonly person: PersonSought | undefined
   /** Whether the bundle holds an addendum of this digest (hexadecimal). */
   readonly holds: (digest: string) => boolean
   readonly onFinding: (finding: Finding) => void
@@ -78,6 +88,8 @@ export class RecordFacts {
   gapsTotal = 0
   gapRecordsTotal = 0
   readonly erasures: ErasureFacts[] = []
+  erasuresTotal = 0
+  readonly erased = new Erasures()
   readonly named = new Map<string, NamedAddendum>()
   /** Leaf indexes about the person, ascending. */
   readonly person: number[] = []
@@ -94,6 +106,10 @@ export class RecordFacts {
     this.#options = options
   }
 
+  get sought(): PersonSought | undefined {
+    return this.#options.person
+  }
+
   /** One record that is as it was signed; `path` is the file it stands in. */
   add(entry: number, bytes: Uint8Array, path: string): void {
     try {
@@ -104,9 +120,9 @@ export class RecordFacts {
       this.#noteTime(text)
       // Only a first sieve: what passes it is decoded and looked at member by member.
       const isLifecycle = text.includes('"lifecycle":{')
-      const { person } = this.#options
+      const pseudonym = this.#options.person?.pseudonym
       const mayBeTheirs =
-        person !== undefined && (text.includes(person) || this.#theirs.has(head.id))
+        pseudonym !== undefined && (text.includes(pseudonym) || this.#theirs.has(head.id))
       const mayNameAddenda = (bytes[bytes.length - 1] ?? 0) > 0
       if (isLifecycle || mayBeTheirs || mayNameAddenda) this.#look(entry, bytes, head.id)
     } catch (error) {
@@ -118,7 +134,7 @@ export class RecordFacts {
   #look(entry: number, bytes: Uint8Array, id: string): void {
     const { leaf, digests } = decodeEntry(bytes)
     if (leaf.lifecycle !== undefined) this.#noteLifecycle(entry, leaf)
-    if (this.#isAboutPerson(leaf)) {
+    if (this.#isAboutPerson(entry, leaf)) {
       if (this.person.length >= PERSON_RECORDS_MAX)
         this.#tooMuch(`${PERSON_RECORDS_MAX} records of one person`, entry)
       else this.person.push(entry)
@@ -129,13 +145,14 @@ export class RecordFacts {
       const hex = encodeHex(digest)
       const about = leaf.addenda?.[ordinal]
       if (about !== undefined && this.#options.holds(hex) && !this.named.has(hex))
-        this.named.set(hex, { entry, ordinal, ...about })
+        this.named.set(hex, { entry, ordinal, ...about, id, phase: leaf.phase })
     }
   }
 
-  #isAboutPerson(leaf: Leaf): boolean {
+  #isAboutPerson(entry: number, leaf: Leaf): boolean {
     const { person } = this.#options
-    return person !== undefined && (isAbout(leaf, person) || this.#theirs.has(leaf.id))
+    if (person === undefined || entry < person.from || entry > person.to) return false
+    return isAbout(leaf, person.pseudonym) || this.#theirs.has(leaf.id)
   }
 
   #follow(head: RecordHead, entry: number, path: string): void {
@@ -194,19 +211,13 @@ export class RecordFacts {
   }
 
   #noteLifecycle(entry: number, { lifecycle, session }: Leaf): void {
+    this.erased.add(entry, lifecycle === undefined ? {} : { lifecycle })
     switch (lifecycle?.kind) {
       case 'gap':
         this.#noteGap(entry, lifecycle)
         break
       case 'erasure':
-        if (this.erasures.length < SESSIONS_MAX)
-          this.erasures.push({
-            entry,
-            subject: lifecycle.subject,
-            by: lifecycle.by,
-            basis: lifecycle.basis,
-            leaves: parseLeafList(lifecycle.leaves),
-          })
+        this.#noteErasure(entry, lifecycle)
         break
       case 'shutdown': {
         const found = this.sessions.get(session)
@@ -228,6 +239,12 @@ export class RecordFacts {
       default:
         lifecycle satisfies never
     }
+  }
+
+  #noteErasure(entry: number, erasure: Extract<Lifecycle, { kind: 'erasure' }>): void {
+    const { subject, by, basis, leaves } = erasure
+    this.erasuresTotal += 1
+    if (this.erasures.length < LISTED_MAX) this.erasures.push({ entry, subject, by, basis, leaves })
   }
 
   #noteGap(entry: number, gap: Extract<Lifecycle, { kind: 'gap' }>): void {

@@ -3,6 +3,7 @@ import { parseAddCheckpoint } from '@countersign/tlog/add-checkpoint'
 import { encodeHex } from '@countersign/tlog/base64'
 import { parseCheckpoint } from '@countersign/tlog/checkpoint'
 import type { Checkpoint } from '@countersign/tlog/checkpoint'
+import type { AsyncOpenPrimitives } from '@countersign/tlog/chunked-encryption'
 import { TlogError } from '@countersign/tlog/errors'
 import { emptyRoot, equalBytes } from '@countersign/tlog/hash'
 import { formatVkey, SignatureType } from '@countersign/tlog/key'
@@ -21,6 +22,8 @@ import { CHECKPOINT, CONSISTENCY, EARLIER, POLICY } from './layout.ts'
 /** The primitives of a platform, with what a bundle may need besides. */
 export interface BundleCrypto extends Crypto {
   readonly verifyMlDsa44?: MlDsa44Verify | undefined
+  /** To open sealed addenda. */
+  readonly opening: AsyncOpenPrimitives
 }
 
 /** What the reader of a bundle brings along. */
