@@ -7,7 +7,7 @@
 const writeSide = ['capture', 'identity', 'policy', 'seal', 'ledger'] as const
 
 /** The rooms of the gateway that exist today: `src/<room>.ts` is the door, `src/<room>/` is private. */
-export const rooms = [...writeSide, 'witness', 'follow'] as const
+export const rooms = [...writeSide, 'witness', 'follow', 'evidence'] as const
 
 /** What is no room and stands beside them in `packages/gateway/src`. */
 export const besides = ['platform', 'config', 'journey', 'gateway', 'cli', 'demo'] as const
@@ -25,6 +25,7 @@ export const mayImport: Readonly<Record<Place, readonly Place[]>> = {
   ledger: ['platform'],
   witness: ['platform'],
   follow: ['platform'],
+  evidence: ['platform'],
   journey: ['platform', 'config', ...writeSide],
   gateway: ['platform', 'config', 'journey', ...rooms],
   demo: ['platform', 'config', 'gateway', ...rooms],
@@ -58,7 +59,7 @@ export const packages: Readonly<
   // The pure part of the verifier also runs in a browser: only what touches disk, network, threads or a terminal may not.
   verifier: {
     uses: ['@countersign/tlog', '@countersign/record'],
-    node: [/^(command|main|node-io|pool|worker)\.ts$/],
+    node: [/^(bundle-file|bundle-command|command|main|node-io|pool|worker)\.ts$/],
   },
   gateway: {
     uses: [
