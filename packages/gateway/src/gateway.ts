@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { openIds } from '@countersign/record/id'
-import type { Receipt } from '@countersign/record/vocabulary'
 import type { Draft } from '@countersign/record/leaf'
 import { openSalts } from '@countersign/record/salt'
 import {
@@ -26,6 +25,8 @@ import { type ListenerMaterial, readListener, readUpstreams } from './gateway/ma
 import { openOwnAddresses } from './gateway/own-addresses.ts'
 import { type Identity, openIdentity } from './identity.ts'
 import {
+  type AppendRequest,
+  type Failure,
   type Rooms,
   type Transcriber,
   journey,
@@ -158,11 +159,18 @@ async function build({ loaded, program }: GatewayOptions, clock: Clock): Promise
     waitingRecords: () => pressure.waiting,
     lostRecords: () => losses.total,
     openIntents: () => open.count,
+    // That the ledger does not answer is a gauge of its own.
+    witnesses: () =>
+      ledger.status().then(
+        ({ witnesses }) => witnesses,
+        () => null,
+      ),
   })
   const rooms: Rooms = {
     identify: (captured) => identity.identify(captured),
     decide: (actor, captured) => inForce.policy.decide(actor, captured),
     append: appender(ledger, pressure),
+    whyUnavailable,
     withinBound: () => pressure.withinBound(),
     pressure: () => pressure.relief(),
     write: transcriberOf(inForce, clock, newId),
@@ -240,12 +248,13 @@ function transcriberOf(inForce: InForce, clock: Clock, newId: () => string): Tra
 
 /** Every append is timed, whoever makes it: mode bounded keeps its promise by the oldest of all. */
 function appender(ledger: Ledger, pressure: Pressure): Rooms['append'] {
-  return (draft: Draft, onDurable?: (receipt: Receipt) => void) => {
+  return (draft: Draft, { level = 'D0', onLevel }: AppendRequest = {}) => {
     pressure.began()
     const appended = ledger.append(draft, {
-      onDurable: (receipt) => {
-        pressure.durable()
-        onDurable?.(receipt)
+      level,
+      onLevel: (receipt) => {
+        if (receipt.level === 'D0') pressure.durable()
+        onLevel?.(receipt)
       },
     })
     appended.catch((cause: unknown) => {
@@ -255,9 +264,22 @@ function appender(ledger: Ledger, pressure: Pressure): Rooms['append'] {
   }
 }
 
-/** Nobody may wait, but the draft is queued and will be written. */
+/** Nobody may wait, but the draft is on record, or is queued and will be written. */
 function isWaiting(cause: unknown): boolean {
   return cause instanceof LedgerError && cause.kept
+}
+
+const FAILURES: Partial<Readonly<Record<LedgerError['code'], Failure>>> = {
+  SIGNER_UNAVAILABLE: 'signer_unavailable',
+  SIGNER_REFUSED: 'signer_unavailable',
+  SIGNER_STATE: 'signer_unavailable',
+  WITNESS_QUORUM: 'witnesses_unavailable',
+}
+
+/** The one table of what the ledger's errors mean to a request. */
+function whyUnavailable(cause: unknown): Failure {
+  const failure = cause instanceof LedgerError ? FAILURES[cause.code] : undefined
+  return failure ?? 'ledger_unavailable'
 }
 
 function codeOf(cause: unknown): string {
@@ -415,6 +437,7 @@ function needRestart(before: Config, after: Config): string[] {
     'data',
     'signer',
     'sequencer',
+    'witnesses',
     'fingerprintKey',
     'listen',
     'ledger',
