@@ -44,8 +44,8 @@ export interface CommandHooks {
 const THREADS_MAX = 16
 
 function usage(program: string): string {
-  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--from-checkpoint FILE] [--addenda]
-       [--complete [--range FIRST-LAST | --since TIME] [--until TIME]] [--json]
+  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--from-checkpoint FILE] [--continues DIR|URL]
+       [--addenda] [--complete [--range FIRST-LAST | --since TIME] [--until TIME]] [--json]
 
 Re-hashes every byte of a log and holds it against its signed checkpoint. Says which file is wrong, and where.
 The directory is a published log (it holds "checkpoint" and "tile/") or a data folder with such a log in "log/".
@@ -53,6 +53,8 @@ The directory is a published log (it holds "checkpoint" and "tile/") or a data f
   --vkey KEY|FILE          believe this key; give the log's own, and those of witnesses. May be repeated.
                            Without one, signatures are NOT checked: the files are only compared with each other.
   --from-checkpoint FILE   an earlier checkpoint of the log: fail when the log shrank or forked since.
+  --continues DIR|URL      the log that this one continues: fail when it is not what entry 0 of this one says. Give the
+                           old log's key, too.
   --complete               prove also that no record is missing: each session's records follow one another from its
                            first, its heartbeats count what is there, and it ends. Lists known gaps and open intents.
   --range FIRST-LAST       judge these entries only, counted from 0, both included.
@@ -111,6 +113,7 @@ interface Asked {
   readonly target: string
   readonly keys: readonly VerifierKey[]
   readonly from: Uint8Array | undefined
+  readonly continues: LogSource | undefined
   readonly complete: VerifyOptions['complete']
   readonly addenda: boolean
   readonly json: boolean
@@ -127,6 +130,7 @@ function readArguments(args: readonly string[]): Asked | 'help' {
     target,
     keys: (values.vkey ?? []).flatMap(readKeys),
     from: fromFile === undefined ? undefined : readFile(fromFile, 'the earlier checkpoint'),
+    continues: values.continues === undefined ? undefined : placeOf(values.continues).source,
     complete: readAskedRange(values),
     addenda: values.addenda === true,
     json: values.json === true,
@@ -137,6 +141,7 @@ interface Parsed {
   values: {
     vkey?: string[]
     'from-checkpoint'?: string
+    continues?: string
     complete?: boolean
     range?: string
     since?: string
@@ -156,6 +161,7 @@ function parse(args: readonly string[]): Parsed {
       options: {
         vkey: { type: 'string', multiple: true },
         'from-checkpoint': { type: 'string' },
+        continues: { type: 'string' },
         complete: { type: 'boolean' },
         range: { type: 'string' },
         since: { type: 'string' },
@@ -206,42 +212,49 @@ function readFile(path: string, what: string): Uint8Array {
 }
 
 function optionsFor(
-  { target, keys, from, complete, addenda: wanted }: Asked,
+  { target, keys, from, continues, complete, addenda: wanted }: Asked,
   hooks: CommandHooks,
   onProgress: (done: number, size: number) => void,
 ): VerifyOptions {
-  const common = { crypto: nodeCrypto, keys, from, complete, onProgress }
-  if (/^https?:\/\//.test(target)) {
-    const source = urlSource(target)
-    return {
-      ...common,
-      source,
-      addenda: wanted ? servedAddenda(source) : undefined,
-      ranges: async (work) => inFlight({ ...work, source }),
-    }
+  const common = { crypto: nodeCrypto, keys, from, continues, complete, onProgress }
+  const { source, directory, dataDir } = placeOf(target)
+  const beside = dataDir === undefined ? undefined : hooks.addenda?.(dataDir)
+  const addenda = beside ?? (wanted ? servedAddenda(source) : undefined)
+  if (directory === undefined)
+    return { ...common, source, addenda, ranges: async (work) => inFlight({ ...work, source }) }
+  const { extra } = hooks
+  return {
+    ...common,
+    source,
+    addenda,
+    ranges: async (work) =>
+      onThreads(directory, Math.min(THREADS_MAX, availableParallelism()), { ...work, source }),
+    extra:
+      extra === undefined || dataDir === undefined
+        ? undefined
+        : (log) => extra({ ...log, dataDir }),
   }
+}
+
+interface Place {
+  readonly source: LogSource
+  /** The folder of the log, when it is no URL; and the data folder around it. */
+  readonly directory?: string
+  readonly dataDir?: string
+}
+
+function placeOf(target: string): Place {
+  if (/^https?:\/\//.test(target)) return { source: urlSource(target) }
   if (!isDirectory(target))
     throw new VerifierError(
       'SOURCE_UNREADABLE',
       `could not read ${target}: there is no such directory`,
     )
   // A data folder holds the log in "log/"; a published log is itself the folder with the checkpoint.
-  const isDataFolder = isDirectory(join(target, 'log'))
-  const directory = isDataFolder ? join(target, 'log') : target
-  const source = directorySource(directory)
-  const { extra } = hooks
-  const beside = isDataFolder ? hooks.addenda?.(target) : undefined
-  return {
-    ...common,
-    source,
-    addenda: beside ?? (wanted ? servedAddenda(source) : undefined),
-    ranges: async (work) =>
-      onThreads(directory, Math.min(THREADS_MAX, availableParallelism()), { ...work, source }),
-    extra:
-      extra === undefined || !isDataFolder
-        ? undefined
-        : (log) => extra({ ...log, dataDir: target }),
-  }
+  if (!isDirectory(join(target, 'log')))
+    return { source: directorySource(target), directory: target }
+  const directory = join(target, 'log')
+  return { source: directorySource(directory), directory, dataDir: target }
 }
 
 function isDirectory(path: string): boolean {

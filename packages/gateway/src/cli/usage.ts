@@ -43,6 +43,7 @@ Example:
 /** The help of each command, by the words that call it. */
 export const commandUsage: Readonly<Record<string, string>> = {
   init: `Usage: countersign init [DIR] [--origin NAME] [--json]
+       countersign init DIR --origin NAME --continues DIR|URL [--vkey KEY]
 
 Writes all that a gateway needs into DIR (this folder by default) and never
 overwrites: countersign.yaml with comments, countersign.schema.json for your
@@ -50,6 +51,10 @@ editor, secrets/ with the keys, log.vkey for those who verify, an empty log.
 
       --origin NAME  the name of the log, for ever: a URL you control, without
                      its https:// (default: example.com/audit/<random>)
+      --continues PLACE
+                     the log that this one continues under a new key: its last
+                     checkpoint is checked, and becomes the first record here
+      --vkey KEY     the key of that log, or a file with its keys
       --json         print the paths as one JSON object
 
 Example:
@@ -255,6 +260,7 @@ Example:
 
   verify: `Usage: countersign verify [DIR|URL] [--vkey KEY] [--from-checkpoint FILE]
                           [--complete [--range FIRST-LAST]]
+                          [--continues DIR|URL]
        countersign verify FILE.tlog-proof --entry FILE [--vkey KEY]
 
 The first re-hashes a whole log, checks the signature and the structure of every
@@ -263,8 +269,11 @@ addenda against the records that name them and, while nothing writes it, the
 write-ahead log. Without DIR it takes the log of the configuration. The second
 checks one proof.
 
-      --vkey KEY              the log's key, or a file with it
+      --vkey KEY              the log's key, or a file with its keys; may be
+                              repeated, for the old log's
       --from-checkpoint FILE  a checkpoint you kept: the log must extend it
+      --continues DIR|URL     the old log, which this one continues under a new
+                              key: it must be what record 0 says
       --complete              prove also that no record is missing, and list
                               known gaps and intents without an outcome
       --range FIRST-LAST      judge only these entries, counted from 0

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { RECEIPT_EXTENSION, verifyReceipt } from '@countersign/tlog/receipt'
 import { TlogError } from '@countersign/tlog/errors'
 import { verifyCommand } from '@countersign/verifier/command'
+import { isUrl } from '../follow.ts'
 import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
 import { readArguments, usageError } from './arguments.ts'
 import { CommandError, messageOf } from './errors.ts'
@@ -14,6 +15,8 @@ const COMMAND = 'verify'
 interface Wanted {
   readonly vkeys: readonly string[]
   readonly fromCheckpoint: string | undefined
+  /** The old log, which this one continues. */
+  readonly continues: string | undefined
   readonly config: string | undefined
   readonly addenda: boolean
   readonly json: boolean
@@ -28,6 +31,7 @@ export const verify: Command = async (args, io) => {
     options: {
       vkey: { type: 'string', multiple: true },
       'from-checkpoint': { type: 'string' },
+      continues: { type: 'string' },
       complete: { type: 'boolean' },
       range: { type: 'string' },
       since: { type: 'string' },
@@ -53,7 +57,15 @@ export const verify: Command = async (args, io) => {
   const completeness = completenessArguments(values)
   return await verifyLog(
     place,
-    { vkeys, config, addenda, json, fromCheckpoint: values['from-checkpoint'], completeness },
+    {
+      vkeys,
+      config,
+      addenda,
+      json,
+      fromCheckpoint: values['from-checkpoint'],
+      continues: values.continues,
+      completeness,
+    },
     io,
   )
 }
@@ -81,6 +93,7 @@ async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Pro
   const beside = wanted.vkeys.length === 0 ? await firstThere(vkeyFiles) : undefined
   const vkeys = beside === undefined ? wanted.vkeys : [beside]
   const args = [dataDir ?? logPlace, ...vkeys.flatMap((vkey) => ['--vkey', vkey])]
+  if (wanted.continues !== undefined) args.push(...(await oldLog(wanted.continues, wanted.vkeys)))
   if (wanted.fromCheckpoint !== undefined) args.push('--from-checkpoint', wanted.fromCheckpoint)
   args.push(...wanted.completeness)
   if (wanted.addenda) args.push('--addenda')
@@ -104,6 +117,14 @@ async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Pro
   } finally {
     unsealing?.close()
   }
+}
+
+/** The old log and, unless keys were given, the one beside it. */
+async function oldLog(place: string, vkeys: readonly string[]): Promise<string[]> {
+  const { logPlace, vkeyFiles } = await findFolders({ place })
+  // A URL has none beside it: what lies in the folder we are in is the key of the new log.
+  const beside = vkeys.length > 0 || isUrl(place) ? undefined : await firstThere(vkeyFiles)
+  return ['--continues', logPlace, ...(beside === undefined ? [] : ['--vkey', beside])]
 }
 
 async function verifyProof(
