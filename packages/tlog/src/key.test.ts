@@ -62,7 +62,7 @@ for (const { name, skey, keyName, id, type, seed, publicKey } of vectors.validPr
   test(`a private key reads and writes: ${name}`, () => {
     const key = parseSkey(skey, sha256, publicKeyOf)
     assert.deepEqual({ ...key, seed: encodeHex(key.seed) }, { name: keyName, id, type, seed })
-    assert.equal(encodeHex(publicKeyOf(key.seed)), publicKey)
+    assert.equal(encodeHex(publicKeyOf(key.seed, type)), publicKey)
     assert.equal(formatSkey(key), skey)
   })
 }

@@ -4,12 +4,13 @@ import { encodeDraft } from '@countersign/record/encode'
 import { openIds } from '@countersign/record/id'
 import type { Lifecycle } from '@countersign/record/leaf'
 import { parseSkey, parseVkey } from '@countersign/tlog/key'
-import { ed25519PublicKey, sha256 } from '../platform.ts'
+import { ed25519PublicKey, sha256, takeLock } from '../platform.ts'
 import type { Clock } from '../platform.ts'
 import { checkIdentity } from './create.ts'
 import { putEntry, sectionBytes } from './entries.ts'
 import { LedgerError, messageOf } from './errors.ts'
 import { layoutOf } from './layout.ts'
+import type { Layout } from './layout.ts'
 import {
   BATCH_BYTES_MAX,
   CHECKPOINT_INTERVAL_MS,
@@ -19,7 +20,6 @@ import {
 } from './limits.ts'
 import { SEGMENT_HEADER_BYTES } from './frame.ts'
 import { ledgerDraft } from './lifecycle-draft.ts'
-import { takeLock } from './lock.ts'
 import { Publisher } from './publisher.ts'
 import type { Alarm } from './quorum-alarm.ts'
 import { readEntries } from './records.ts'
@@ -86,7 +86,7 @@ export async function runLedger(options: LedgerOptions): Promise<RunningLedger> 
   const layout = layoutOf(options.dataDir)
   const limits = checkLimits(options)
   await checkIdentity(layout, options.origin)
-  const lock = takeLock(layout.lock, `the log in ${options.dataDir}`)
+  const lock = takeLock(layout.lock) ?? inUse(layout)
   try {
     const logKey = options.logVkey === undefined ? undefined : parseVkey(options.logVkey, sha256)
     const recovered = await recover(layout, {
@@ -367,6 +367,14 @@ function noWitnesses(): never {
     'WITNESS_QUORUM',
     'could not have the record witnessed: no witnesses are configured',
     { hint: 'name a policy under witnesses' },
+  )
+}
+
+function inUse({ dataDir, lock }: Layout): never {
+  throw new LedgerError(
+    'LEDGER_IN_USE',
+    `could not open the log in ${dataDir}: another process uses it (${lock})`,
+    { hint: 'stop the other process; one log has one writer' },
   )
 }
 
