@@ -14,10 +14,10 @@ import type { AddendumStore } from './record-reader.ts'
 /** Where the configuration is when nobody says. */
 export const DEFAULT_CONFIG = 'countersign.yaml'
 
-/** The public key of the log, for those who verify it: beside the configuration. */
+/** The public keys of the log, for those who verify it: beside the configuration. */
 export const VKEY_FILE = 'log.vkey'
 
-/** A log, its trusted key, and what else is at hand. */
+/** A log, its trusted keys, and what else is at hand. */
 export interface LocatedLog extends PublishedLog {
   /** The data folder of the gateway, when it is on this machine. */
   readonly dataDir: string | undefined
@@ -28,7 +28,7 @@ export interface LogQuestion {
   /** A data folder, the folder of a log, or a URL; the configuration's log when absent. */
   readonly place?: string | undefined
   readonly config?: string | undefined
-  /** A vkey, or a file with one. */
+  /** A vkey, or a file with the keys of the log, one a line. */
   readonly vkey?: string | undefined
 }
 
@@ -36,7 +36,7 @@ export interface LogQuestion {
 export async function locateLog(question: LogQuestion): Promise<LocatedLog> {
   const { dataDir, logPlace, vkeyFiles } = await findFolders(question)
   const source = await openLogSource(logPlace)
-  const keys = [await trustedKey(source, { vkey: question.vkey, vkeyFiles })]
+  const keys = await trustedKeys(source, { vkey: question.vkey, vkeyFiles })
   return { source, keys, dataDir, addenda: await addendaAt(dataDir, source) }
 }
 
@@ -66,11 +66,16 @@ export async function findFolders({ place, config }: LogQuestion): Promise<{
   return { dataDir, logPlace: folder, vkeyFiles: [...vkeyFiles, join(dirname(above), VKEY_FILE)] }
 }
 
-/** The key of a log, given as itself or as a file. @throws {CommandError} `CANNOT_RUN` */
-export async function readVkey(given: string): Promise<VerifierKey> {
+/** The keys of a log, given as themselves or as a file, one a line. @throws {CommandError} `CANNOT_RUN` */
+export async function readVkeys(given: string): Promise<VerifierKey[]> {
   const text = await readVkeyText(given)
+  const lines = text.split('\n').map((line) => line.trim())
   try {
-    return parseVkey(text.trim(), sha256)
+    const keys = lines
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => parseVkey(line, sha256))
+    if (keys.length === 0) throw new Error('it holds no vkey')
+    return keys
   } catch (cause) {
     throw new CommandError(
       'CANNOT_RUN',
@@ -89,12 +94,12 @@ export async function readVkeyText(given: string): Promise<string> {
   return await readFile(given, 'utf8').catch((cause: unknown) => unreadable(given, cause))
 }
 
-async function trustedKey(
+async function trustedKeys(
   source: LogSource,
   { vkey, vkeyFiles }: { vkey: string | undefined; vkeyFiles: readonly string[] },
-): Promise<VerifierKey> {
-  if (vkey !== undefined) return await readVkey(vkey)
-  for (const file of vkeyFiles) if (await exists(file)) return await readVkey(file)
+): Promise<VerifierKey[]> {
+  if (vkey !== undefined) return await readVkeys(vkey)
+  for (const file of vkeyFiles) if (await exists(file)) return await readVkeys(file)
   throw new CommandError('USAGE', `could not check ${source.name}: its key is not known`, {
     hint: 'give --vkey, which whoever runs the log publishes',
   })

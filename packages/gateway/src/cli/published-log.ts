@@ -18,7 +18,7 @@ import {
   TILE_WIDTH,
 } from '@countersign/tlog/tile'
 import { QUORUM_NONE } from '@countersign/tlog/witness-policy'
-import { ed25519Verify, sha256 } from '../platform.ts'
+import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
 import { CommandError, messageOf } from './errors.ts'
 import type { LogSource } from './log-source.ts'
 
@@ -68,6 +68,7 @@ export async function readHead({ source, keys }: PublishedLog): Promise<Head> {
       },
       sha256,
       verify: ed25519Verify,
+      verifyMlDsa44: mlDsa44.verify,
     })
     const { origin, root } = checkpoint
     return {

@@ -72,11 +72,24 @@ Example:
 `,
 
   signer: `Usage: countersign signer [--config FILE]
+       countersign signer --listen ADDR --key FILE --state DIR
+                          --sequencer KEY [options]
 
-Runs the signer alone: it holds the log key, and signs only what is consistent
-with what it signed before. Prefer 'countersign up' on one machine.
+Runs the signer alone: it holds the log keys, and signs only what is consistent
+with what it signed before. The first is what 'countersign up' runs on one host.
+The second needs no configuration, so that the signer can have a host of its
+own; the ledger's configuration then says 'signer: { url: https://... }'.
 
-  -c, --config FILE  default: ./countersign.yaml
+  -c, --config FILE           default: ./countersign.yaml
+      --listen ADDR           where to answer: TLS, except on the loopback
+      --tls-certificate FILE  PEM: the certificate and its chain
+      --tls-key FILE          PEM: its private key
+      --key FILE              the log keys, made by init: secrets/log.skey
+      --state DIR             what was signed last. It is never copied back
+      --create                make the state: once, for a log without records
+      --sequencer KEY         the ledger's public key, or a file with it, made
+                              by init: secrets/sequencer.vkey
+      --json                  print one JSON line once it is ready
 
 Example:
   countersign signer --config ./countersign.yaml

@@ -2,10 +2,10 @@ import { readFile, stat } from 'node:fs/promises'
 import { RECEIPT_EXTENSION, verifyReceipt } from '@countersign/tlog/receipt'
 import { TlogError } from '@countersign/tlog/errors'
 import { verifyCommand } from '@countersign/verifier/command'
-import { ed25519Verify, sha256 } from '../platform.ts'
+import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
 import { readArguments, usageError } from './arguments.ts'
 import { CommandError, messageOf } from './errors.ts'
-import { findFolders, readVkey, VKEY_FILE } from './log-place.ts'
+import { findFolders, readVkeys, VKEY_FILE } from './log-place.ts'
 import { ANSWER_IS_NO, DONE, paintFor, print, printJson } from './terminal.ts'
 import type { Command, Io } from './terminal.ts'
 
@@ -79,7 +79,7 @@ async function verifyProof(
   io: Io,
 ): Promise<number> {
   const given = vkeys.length > 0 ? vkeys : [(await firstThere([VKEY_FILE])) ?? needsVkey()]
-  const keys = await Promise.all(given.map(readVkey))
+  const keys = (await Promise.all(given.map(readVkeys))).flat()
   const [receipt, record] = [await readInput(proof), await readInput(entry)]
   const paint = paintFor(io.stdout)
   try {
@@ -89,6 +89,7 @@ async function verifyProof(
       keys,
       sha256,
       verify: ed25519Verify,
+      verifyMlDsa44: mlDsa44.verify,
     })
     if (json)
       printJson(io, {

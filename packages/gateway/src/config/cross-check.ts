@@ -17,6 +17,7 @@ export interface Finding {
 export function crossCheck(config: Config): Finding[] {
   return [
     ...checkListeners(config),
+    ...checkSigner(config),
     ...checkIdentities(config),
     ...checkGrants(config),
     ...checkServices(config),
@@ -44,6 +45,12 @@ function checkListeners(config: Config): Finding[] {
     seen.set(address, name)
   }
   return found
+}
+
+function checkSigner({ signer }: Config): Finding[] {
+  if (!('url' in signer) || isSafeUrl(signer.url, true)) return []
+  const path = ['signer', 'url']
+  return [error(path, `expected an https URL, or http on the loopback; found '${signer.url}'`)]
 }
 
 function checkIdentities(config: Config): Finding[] {

@@ -344,12 +344,28 @@ export const configSchema = z.strictObject({
     .default('./countersign-data')
     .describe('Folder of the log, its write-ahead log, and sockets.'),
   signer: z
-    .strictObject({
-      key: path.describe('File of the signing key, made by `countersign init`.'),
-      state: path.describe('Folder in which the signer keeps what it last signed.'),
-      socket: path.optional().describe('Where it listens; in `data` by default.'),
-    })
-    .describe('The signing process: its key (made by init) and its own state.'),
+    .union([
+      z.strictObject({
+        key: path.describe('File of the signing keys, made by `countersign init`.'),
+        state: path.describe('Folder in which the signer keeps what it last signed.'),
+        socket: path.optional().describe('Where it listens; in `state` by default.'),
+      }),
+      z.strictObject({
+        url: z
+          .url()
+          .describe(
+            'Where `countersign signer --listen` runs on another host: https, or http on the loopback.',
+          ),
+        ca: path
+          .optional()
+          .describe(
+            'PEM file of the authorities to believe at `url`; the platform’s own by default.',
+          ),
+      }),
+    ])
+    .describe(
+      'The signing process: its keys (made by init) and state on this host, or its `url` on another.',
+    ),
   sequencer: z
     .strictObject({ key: path.describe('File of its key, made by `countersign init`.') })
     .describe('The key by which the ledger proves itself to the signer.'),

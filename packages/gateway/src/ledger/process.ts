@@ -1,9 +1,10 @@
 /** The ledger process: takes the lock, recovers, listens, and keeps signing and publishing until it is closed. */
+import assert from 'node:assert/strict'
 import { unlink } from 'node:fs/promises'
 import { encodeDraft } from '@countersign/record/encode'
 import { openIds } from '@countersign/record/id'
 import type { Lifecycle } from '@countersign/record/leaf'
-import { parseSkey, parseVkey } from '@countersign/tlog/key'
+import { parseSkey } from '@countersign/tlog/key'
 import { ed25519PublicKey, sha256, takeLock } from '../platform.ts'
 import type { Clock } from '../platform.ts'
 import { checkIdentity } from './create.ts'
@@ -18,6 +19,7 @@ import {
   FRAME_OVERHEAD_BYTES,
   SEGMENT_BYTES,
 } from './limits.ts'
+import { parseLogKeys } from './log-keys.ts'
 import { SEGMENT_HEADER_BYTES } from './frame.ts'
 import { ledgerDraft } from './lifecycle-draft.ts'
 import { Publisher } from './publisher.ts'
@@ -32,6 +34,7 @@ import { LedgerSocket } from './server.ts'
 import type { Backend } from './server.ts'
 import { serveLog } from './serve-log.ts'
 import { SignerClient } from './signer-client.ts'
+import type { SignerPlace } from './signer-client.ts'
 import { Signing } from './signing.ts'
 import { Witnessing } from './witnessing.ts'
 import type { WitnessesOptions } from './witnessing.ts'
@@ -42,10 +45,14 @@ export interface LedgerOptions {
   readonly origin: string
   /** The private key (skey text) by which the ledger proves itself to the signer. */
   readonly sequencerKey: string
-  /** The vkey of the log. When given, the checkpoint on disk and every new signature must verify under it. */
+  /**
+   * The vkeys of the log, one a line. When given, the checkpoint on disk must verify under one of them, and every new one must
+   * be signed by all.
+   */
   readonly logVkey?: string | undefined
-  /** The unix socket of the signer. */
-  readonly signerSocket: string
+  /** The unix socket of the signer, or where it answers on another host. */
+  readonly signerSocket?: string | undefined
+  readonly signerUrl?: { readonly url: string; readonly ca?: string | undefined } | undefined
   readonly clock: Clock
   /** Recorded at each boot: version, and SHA-256 (hex) of the program. */
   readonly program: { readonly version: string; readonly binary: string }
@@ -88,10 +95,9 @@ export async function runLedger(options: LedgerOptions): Promise<RunningLedger> 
   await checkIdentity(layout, options.origin)
   const lock = takeLock(layout.lock) ?? inUse(layout)
   try {
-    const logKey = options.logVkey === undefined ? undefined : parseVkey(options.logVkey, sha256)
     const recovered = await recover(layout, {
       origin: options.origin,
-      logKey,
+      logKeys: parseLogKeys(options.logVkey),
       segmentBytes: limits.segmentBytes,
     })
     const core = new Core(options, limits, recovered)
@@ -168,13 +174,12 @@ class Core implements Backend {
       unpublishedMax: options.unpublishedMax,
       unpublishedBytesMax: options.unpublishedBytesMax,
     })
-    this.#signer = new SignerClient(options.signerSocket)
+    this.#signer = new SignerClient(signerOf(options))
     const sequencerKey = parseSkey(options.sequencerKey, sha256, ed25519PublicKey)
-    const logKey = options.logVkey === undefined ? undefined : parseVkey(options.logVkey, sha256)
     this.#signing = new Signing(this.#sequencer, tiles, {
       origin,
       sequencerKey,
-      logKey,
+      logKeys: parseLogKeys(options.logVkey),
       signer: this.#signer,
       published,
     })
@@ -368,6 +373,12 @@ function noWitnesses(): never {
     'could not have the record witnessed: no witnesses are configured',
     { hint: 'name a policy under witnesses' },
   )
+}
+
+function signerOf({ signerSocket, signerUrl }: LedgerOptions): SignerPlace {
+  if (signerUrl !== undefined) return signerUrl
+  assert.ok(signerSocket !== undefined, 'a ledger has a signer')
+  return { socketPath: signerSocket }
 }
 
 function inUse({ dataDir, lock }: Layout): never {
