@@ -1,105 +1,33 @@
-/** The ledger and its quorum: real witnesses on real sockets, and servers that hang, lie and forget. */
+/** The ledger and its quorum: real witnesses on real sockets, and some that hang, forget and accuse. */
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
 import { copyFile, readFile, writeFile } from 'node:fs/promises'
-import type { RequestListener } from 'node:http'
 import { test } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
 import { decodeEntry } from '@countersign/record/decode'
-import type { Leaf } from '@countersign/record/leaf'
-import { cosign } from '@countersign/tlog/cosignature'
-import { parseSkey, SignatureType } from '@countersign/tlog/key'
+import { SignatureType } from '@countersign/tlog/key'
 import { parseNote } from '@countersign/tlog/note'
-import { parseReceipt, verifyReceipt } from '@countersign/tlog/receipt'
+import { parseReceipt } from '@countersign/tlog/receipt'
 import { openCheckpoint } from '@countersign/tlog/signed-checkpoint'
 import { leafIndex } from '@countersign/tlog/size'
-import type { LeafIndex } from '@countersign/tlog/size'
 import { parsePolicy } from '@countersign/tlog/witness-policy'
 import { checkLedger, connectLedger, LedgerError, runLedger } from '../ledger.ts'
-import type { Ledger, LedgerOptions, LedgerStatus, RunningLedger } from '../ledger.ts'
-import {
-  ed25519PublicKey,
-  ed25519Sign,
-  ed25519Verify,
-  mlDsa44,
-  sha256,
-  systemClock,
-} from '../platform.ts'
+import { ed25519Verify, mlDsa44, sha256, systemClock } from '../platform.ts'
 import { runSigner } from '../witness.ts'
 import { layoutOf } from './layout.ts'
-import { WITNESS_ANSWER_BYTES_MAX } from './limits.ts'
-import type { Alarm } from './quorum-alarm.ts'
 import { makeDraft, makeLog, startProcess } from './testing/setup.ts'
 import type { TestLog } from './testing/setup.ts'
-import { keyName, policyOf, startServer, startWitness } from './testing/witnesses.ts'
-import type { WitnessesOptions } from './witnessing.ts'
+import {
+  always,
+  cosigners,
+  end,
+  run,
+  until,
+  untilD2,
+  untilStatus,
+} from './testing/witnessed-ledger.ts'
+import { policyOf, startServer, startWitness } from './testing/witnesses.ts'
 
 /** Long enough that whoever waited for it would fail the test. */
 const NEVER_MS = 600_000
-
-interface Running {
-  readonly ledger: RunningLedger
-  readonly client: Ledger
-  /** Alarms so far, oldest first. */
-  readonly alarms: readonly Alarm[]
-}
-
-async function run(
-  log: TestLog,
-  witnesses: WitnessesOptions,
-  options: Partial<LedgerOptions> = {},
-): Promise<Running> {
-  const alarms: Alarm[] = []
-  const ledger = log.own(
-    await runLedger({
-      ...log.ledger,
-      witnesses,
-      onAlarm: (alarm) => alarms.push(alarm),
-      ...options,
-    }),
-  )
-  const client = log.own(await connectLedger({ socketPath: ledger.socketPath, clock: systemClock }))
-  return { ledger, client, alarms }
-}
-
-async function end(log: TestLog, { ledger, client }: Running): Promise<Leaf[]> {
-  await client.close()
-  await ledger.close()
-  const { entries } = await checkLedger(log.dataDir, { vkey: log.vkey })
-  return entries.map((entry) => decodeEntry(entry).leaf)
-}
-
-async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
-  while (!(await holds())) await pause(5)
-}
-
-async function untilStatus(
-  client: Ledger,
-  holds: (witnesses: NonNullable<LedgerStatus['witnesses']>) => boolean,
-): Promise<void> {
-  await until(async () => {
-    const { witnesses } = await client.status()
-    return witnesses !== null && holds(witnesses)
-  })
-}
-
-/** A receipt under a policy: who cosigned, by name. */
-async function cosigners(
-  client: Ledger,
-  policy: string,
-  { index, receipt }: { index: LeafIndex; receipt: string },
-): Promise<string[]> {
-  const [entry] = await client.entries(index, 1)
-  ok(entry)
-  const { verified } = await verifyReceipt({
-    receipt,
-    entry,
-    policy: parsePolicy(policy, sha256),
-    sha256,
-    verify: ed25519Verify,
-    verifyMlDsa44: mlDsa44.verify,
-  })
-  return verified.filter(({ timestamp }) => timestamp !== undefined).map(({ key }) => key.name)
-}
 
 async function published(log: TestLog): Promise<{ size: number; note: string; names: string[] }> {
   const note = await readFile(layoutOf(log.dataDir).checkpoint, 'utf8')
@@ -183,95 +111,6 @@ test('a witness that hangs delays nobody, and is named once its time is over', a
   await end(log, running)
 })
 
-/** Answers every request in one way. */
-function always(
-  status: number,
-  body: string,
-  headers: Record<string, string> = {},
-): RequestListener {
-  return (request, response) => {
-    request.resume().once('end', () => response.writeHead(status, headers).end(body))
-  }
-}
-
-async function bodyOf(request: AsyncIterable<Buffer>): Promise<string> {
-  let body = ''
-  for await (const chunk of request) body += chunk.toString()
-  return body
-}
-
-/** Cosigns what it is told to, whatever was asked. */
-function signing(skey: () => string, change: (text: string) => string): RequestListener {
-  return (request, response) => {
-    const key = parseSkey(skey(), sha256, ed25519PublicKey)
-    void bodyOf(request).then(async (body) => {
-      const { text } = parseNote(body.slice(body.indexOf('\n\n') + 2))
-      const line = await cosign(change(text), {
-        ...key,
-        sign: ed25519Sign(key.seed),
-        timestamp: 1n,
-      })
-      response.writeHead(200).end(`${line}\n`)
-    })
-  }
-}
-
-test('witnesses that lie are named, count for nothing, and cost a bounded time and memory', async () => {
-  await using log = await makeLog({ checkpointIntervalMs: 20 })
-  log.own(await runSigner(log.signer))
-  const size = { 'content-type': 'text/x.tlog.size' }
-  const keys = new Map<string, string>()
-  const keyOf = (name: string) => () => keys.get(name) ?? ''
-  const lies: Readonly<Record<string, [RequestListener, RegExp]>> = {
-    status: [always(500, 'no\u001b[2J'), /it answered 500 "no\\u001b/],
-    moved: [always(302, '', { location: 'http://127.0.0.1:1/' }), /it answered 302/],
-    unknown: [always(404, 'unknown origin\n'), /it answered 404 "unknown origin/],
-    garbage: [always(200, 'garbage'), /cannot be used/],
-    empty: [always(200, ''), /cannot be used/],
-    oversized: [always(200, '\u2014 '.repeat(WITNESS_ANSWER_BYTES_MAX)), /could not be asked/],
-    dripping: [
-      (request, response) => {
-        response.writeHead(200)
-        const timer = setInterval(() => response.write('x'), 10)
-        request.resume().once('close', () => clearInterval(timer))
-      },
-      /did not answer within/,
-    ],
-    untyped: [always(409, '0\n'), /409 with the content type/],
-    wordy: [always(409, 'many\n', size), /cannot be used/],
-    ahead: [always(409, '999999999999\n', size), /has signed/],
-    restless: [always(409, '0\n', size), /keeps changing its mind/],
-    closing: [(request) => request.socket.destroy(), /could not be asked|keeps changing its mind/],
-    other: [signing(keyOf('other'), (text) => text.replace(/\n\d+\n/, '\n7\n')), /cannot be used/],
-    stranger: [signing(keyOf('status'), (text) => text), /without a cosignature of its key/],
-  }
-  const good = await startWitness(log, 'good')
-  const liars = await Promise.all(
-    Object.entries(lies).map(async ([name, [answer]]) => {
-      const server = await startServer(log, name, answer)
-      keys.set(name, server.skey)
-      return server
-    }),
-  )
-  const policy = policyOf(log, [...liars, good], 'any')
-  const running = await run(log, { policy, timeoutMs: 300 })
-  const { client } = running
-  const { leafIndex: index } = await client.append(makeDraft(), { level: 'D2' })
-  const receipt = await client.prove(index, { level: 'D2' })
-  deepEqual(await cosigners(client, policy, { index, receipt }), [keyName(good.vkey)])
-  for (const [at, [name, [, why]]] of Object.entries(lies).entries()) {
-    await untilStatus(client, ({ each }) => (each[at]?.failures ?? 0) > 0)
-    const each = (await client.status()).witnesses?.each[at]
-    equal(each?.name, name)
-    match(each.failure ?? '', why, name)
-    ok((each.failure ?? '').length <= 260, name)
-    equal(each.size, 0)
-  }
-  equal((await client.status()).lastError, null)
-  const leaves = await end(log, running)
-  ok(leaves.every(({ lifecycle }) => lifecycle?.kind !== 'alarm'))
-})
-
 test('a witness that stands elsewhere than we believe says so with 409, and gets its proof from there', async () => {
   await using log = await makeLog()
   log.own(await runSigner(log.signer))
@@ -325,19 +164,6 @@ test('a witness that is set back to an older state is refused, and the quorum th
   await end(log, running)
 })
 
-/** A witness that has just come back is asked again after a pause: D2 fails fast until then. */
-async function untilD2(client: Ledger): Promise<void> {
-  await until(async () =>
-    client.append(makeDraft(), { level: 'D2' }).then(
-      () => true,
-      (error: unknown) => {
-        if (error instanceof LedgerError && error.code === 'WITNESS_QUORUM') return false
-        throw error
-      },
-    ),
-  )
-}
-
 test('a quorum out of reach is one alarm when it begins and one when it is over, and the log goes on', async () => {
   await using log = await makeLog({ checkpointIntervalMs: 10 })
   log.own(await runSigner(log.signer))
@@ -345,7 +171,7 @@ test('a quorum out of reach is one alarm when it begins and one when it is over,
   const running = await run(log, { policy: policyOf(log, witnesses, 1), graceMs: 100 })
   const { client, alarms } = running
   await client.append(makeDraft(), { level: 'D2' })
-  await Promise.all(witnesses.map(async ({ stop }) => stop()))
+  await Promise.all(witnesses.map(async (witness) => witness.stop()))
   await rejects(client.append(makeDraft(), { level: 'D2' }), { code: 'WITNESS_QUORUM' })
   const { leafIndex: index } = await client.append(makeDraft(), { level: 'D1' })
   await rejects(client.prove(index, { level: 'D2' }), { code: 'WITNESS_QUORUM' })
@@ -354,7 +180,7 @@ test('a quorum out of reach is one alarm when it begins and one when it is over,
   await client.publish()
   await until(() => alarms.length === 1)
   equal((await client.status()).witnesses?.up, false)
-  await Promise.all(witnesses.map(async ({ start }) => start()))
+  await Promise.all(witnesses.map(async (witness) => witness.start()))
   await until(() => alarms.length === 2)
   await untilD2(client)
   ok((await client.prove(index, { level: 'D2' })).includes('witness.example/'))
