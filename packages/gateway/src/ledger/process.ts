@@ -1,5 +1,6 @@
 /** The ledger process: takes the lock, recovers, listens, and keeps signing and publishing until it is closed. */
 import { unlink } from 'node:fs/promises'
+import { decodeEntry } from '@countersign/record/decode'
 import { encodeDraft } from '@countersign/record/encode'
 import { openIds } from '@countersign/record/id'
 import type { Lifecycle } from '@countersign/record/leaf'
@@ -7,7 +8,7 @@ import { parseSkey, parseVkey } from '@countersign/tlog/key'
 import { ed25519PublicKey, sha256 } from '../platform.ts'
 import type { Clock } from '../platform.ts'
 import { checkIdentity } from './create.ts'
-import { putEntry, sectionBytes } from './entries.ts'
+import { entriesOf, putEntry, sectionBytes } from './entries.ts'
 import { LedgerError, messageOf } from './errors.ts'
 import { layoutOf } from './layout.ts'
 import {
@@ -19,6 +20,7 @@ import {
 } from './limits.ts'
 import { SEGMENT_HEADER_BYTES } from './frame.ts'
 import { takeLock } from './lock.ts'
+import { eraseByRecord } from './pack-eraser.ts'
 import { Publisher } from './publisher.ts'
 import { readEntries } from './records.ts'
 import { recover } from './recovery.ts'
@@ -236,6 +238,22 @@ class Core implements Backend {
   async publish(): Promise<void> {
     await this.#watched(async () => this.#publisher.upTo(this.#sequencer.durable.size))
     this.#lastError = null
+  }
+
+  async erase(record: number): Promise<number> {
+    this.#checkIndex(record)
+    const [entry] = entriesOf(await this.entries(record, 1))
+    if (entry === undefined)
+      throw new LedgerError('LEDGER_RANGE', `could not find record ${record}`)
+    // What it names must be in the packs: a publication after this would put it there again.
+    await this.#watched(async () => this.#publisher.upTo(record + 1))
+    // An error here is no reason to stop: packs are rewritten whole, and nobody's record depends on them.
+    return eraseByRecord({
+      dataDir: this.#options.dataDir,
+      record,
+      leaf: decodeEntry(entry).leaf,
+      alone: (work) => this.#publisher.alone(work),
+    })
   }
 
   /** Appends a record of the ledger about itself. */
