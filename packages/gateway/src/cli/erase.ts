@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { decodeEntry } from '@countersign/record/decode'
 import { formatLeafList } from '@countersign/record/leaf-list'
 import { subjectOf, SUBJECT_PATTERN } from '@countersign/record/subject'
@@ -6,7 +6,6 @@ import { openProgress } from '@countersign/verifier/summary'
 import { loadConfig } from '../config.ts'
 import type { LoadedConfig } from '../config.ts'
 import { systemClock } from '../platform.ts'
-import { lockErasures } from '../seal.ts'
 import { readArguments, usageError } from './arguments.ts'
 import { choosePlaces } from './choose.ts'
 import { erasing } from './erasure.ts'
@@ -153,8 +152,6 @@ async function eraseNow(
   { wanted, io }: Asked,
 ): Promise<number> {
   const { subject, json } = wanted
-  const stateDir = join(loaded.resolve(loaded.config.data), 'state')
-  using _lock = lockErasures(stateDir)
   const writer = await openLifecycleWriter(loaded, systemClock)
   const { scan, end } = openScan(log, subject, io)
   try {
@@ -163,8 +160,7 @@ async function eraseNow(
     checkKnown(scan, subject, loaded.config.origin)
     if (scan.holds.length > 0) return refused(scan, wanted, io)
     let addenda = 0
-    const { ledger, append } = writer
-    for await (const done of erasing({ ...wanted, ledger, append, scan, stateDir })) {
+    for await (const done of erasing({ ...wanted, ...writer, scan })) {
       if (done.step === 'recorded' && !json)
         say(io, `countersign: record ${done.record} says so, and is durable`)
       if (done.step === 'key_destroyed' && !json)

@@ -1,7 +1,6 @@
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { loadConfig } from '../config.ts'
 import { systemClock } from '../platform.ts'
-import { lockErasures } from '../seal.ts'
 import { readArguments, usageError } from './arguments.ts'
 import { checkSubject, reason } from './erase.ts'
 import { openLifecycleWriter } from './lifecycle-writer.ts'
@@ -37,7 +36,6 @@ function holdCommand(kind: 'hold' | 'release'): Command {
     const basis = reason(values.basis, { command: kind, name: '--basis' })
     const by = reason(values.by, { command: kind, name: '--by' })
     const loaded = await loadConfig(resolve(values.config), { files: 'unchecked' })
-    using _lock = lockErasures(join(loaded.resolve(loaded.config.data), 'state'))
     const log = await locateLog({ config: values.config })
     const writer = await openLifecycleWriter(loaded, systemClock)
     try {

@@ -275,7 +275,8 @@ Example:
   countersign hold --subject anonymous/2026-11-25 --matter 7 --basis law --by me
 `,
 
-  release: `Usage: countersign release --subject PSEUDONYM --matter TEXT --basis TEXT --by WHO
+  release: `Usage: countersign release --subject PSEUDONYM --matter TEXT --basis TEXT
+                           --by WHO
 
 Ends the hold of one matter; holds for others stand. Exit code 1: there was
 none. It needs the ledger.
@@ -288,7 +289,7 @@ none. It needs the ledger.
       --json               print JSON
 
 Example:
-  countersign release --subject anonymous/2026-11-25 --matter 7 --basis x --by me
+  countersign release --subject unknown/2026-11-25 --matter 7 --basis x --by me
 `,
 
   demo: `Usage: countersign demo [--exit] [--dir DIR]

@@ -8,7 +8,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { SealError } from './errors.ts'
 
 /** @throws {SealError} `SEAL_IN_USE` while another process holds it. */
-export function lockErasures(stateDir: string): Disposable {
+export function lockErasures(stateDir: string): { release(): void } {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 })
   const path = join(stateDir, 'erasure.lock')
   const database = new DatabaseSync(path, { timeout: 0 })
@@ -19,5 +19,5 @@ export function lockErasures(stateDir: string): Disposable {
     const message = `could not begin: another erasure, hold or release is under way (${path})`
     throw new SealError('SEAL_IN_USE', message, { cause })
   }
-  return { [Symbol.dispose]: () => database.close() }
+  return { release: () => database.close() }
 }
