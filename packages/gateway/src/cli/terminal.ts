@@ -120,7 +120,7 @@ export function duration(ns: number): string {
   return `${(ns / 1e9).toFixed(1)} s`
 }
 
-/** `1 record`, `2 records`. */
-export function counted(count: number, noun: string): string {
-  return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`
+/** `1 record`, `2 records`; `many` where an s does not do. */
+export function counted(count: number, noun: string, many = `${noun}s`): string {
+  return `${count.toLocaleString('en-US')} ${count === 1 ? noun : many}`
 }

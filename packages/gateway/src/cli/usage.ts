@@ -27,6 +27,8 @@ Manage:
   config    check countersign.yaml, or print its schema
   keys      create, list and revoke API keys
   policy    explain who may do what, and by which rule
+  erase     erase a person: destroy the key, remove the addenda
+  hold      keep a person from being erased; 'release' ends it
 
 Each process of 'up' also runs alone: signer, ledger, gateway.
 
@@ -254,17 +256,19 @@ Example:
 `,
 
   verify: `Usage: countersign verify [DIR|URL] [--vkey KEY] [--from-checkpoint FILE]
-                          [--complete [--range FIRST-LAST]]
+                          [--addenda] [--complete [--range FIRST-LAST]]
        countersign verify FILE.tlog-proof --entry FILE [--vkey KEY]
 
 The first re-hashes a whole log, checks the signature and the structure of every
 record, and names what is wrong and where. In a data folder it also checks the
-addenda against the records that name them and, while nothing writes it, the
-write-ahead log. Without DIR it takes the log of the configuration. The second
-checks one proof.
+addenda against the records that name them (lawfully erased ones are counted,
+missing ones are named) and, while nothing writes it, the write-ahead log.
+Without DIR it takes the log of the configuration. The second checks one proof.
 
       --vkey KEY              the log's key, or a file with it
       --from-checkpoint FILE  a checkpoint you kept: the log must extend it
+      --addenda               of a published log: fetch every addendum, and tell
+                              what was erased lawfully from what is missing
       --complete              prove also that no record is missing, and list
                               known gaps and intents without an outcome
       --range FIRST-LAST      judge only these entries, counted from 0
@@ -280,6 +284,64 @@ run. What cannot be proved complete is said, and is no hole.
 
 Example:
   countersign verify ./countersign-data --vkey ./log.vkey
+`,
+
+  erase: `Usage: countersign erase --subject PSEUDONYM --basis TEXT --by WHO [options]
+       countersign erase --record ID|INDEX --basis TEXT --by WHO [options]
+
+Erases a person, or any other subject, in this order: a record that says so is
+durable; the name behind the pseudonym is forgotten and the key destroyed; the
+addenda are removed. The log stays whole, and 'verify' says by which record they
+went. Run again, it completes what was cut short. It needs the ledger.
+
+Exit code 1: a legal hold stands, and nothing was done.
+
+      --subject PSEUDONYM  as in the log: 32 hexadecimal digits, or all of a day
+                           of whom nobody knows, as anonymous/2026-11-25
+      --record ID|INDEX    the subject of this record; where nobody was known,
+                           that is everybody of its day
+      --basis TEXT         why, for ever on record: no personal data
+      --by WHO             who asked for it, as well
+      --dry-run            say what would go, and do nothing
+  -c, --config FILE        default: ./countersign.yaml
+      --json               print JSON
+
+Example:
+  countersign erase --record 17 --dry-run
+`,
+
+  hold: `Usage: countersign hold --subject PSEUDONYM --matter TEXT --basis TEXT --by WHO
+
+Puts a legal hold on record: until it is released, the subject is not erased.
+Whether a hold stands is read from the log itself, so nothing but a release
+lifts it. It needs the ledger.
+
+      --subject PSEUDONYM  as in the log
+      --matter TEXT        the case it is for; a subject may be held for several
+      --basis TEXT         why, for ever on record: no personal data
+      --by WHO             who asked for it
+  -c, --config FILE        default: ./countersign.yaml
+      --json               print JSON
+
+Example:
+  countersign hold --subject anonymous/2026-11-25 --matter 7 --basis law --by me
+`,
+
+  release: `Usage: countersign release --subject PSEUDONYM --matter TEXT --basis TEXT
+                           --by WHO
+
+Ends the hold of one matter; holds for others stand. Exit code 1: there was
+none. It needs the ledger.
+
+      --subject PSEUDONYM  as in the log
+      --matter TEXT        the case, exactly as in 'hold'
+      --basis TEXT         why, for ever on record: no personal data
+      --by WHO             who asked for it
+  -c, --config FILE        default: ./countersign.yaml
+      --json               print JSON
+
+Example:
+  countersign release --subject unknown/2026-11-25 --matter 7 --basis x --by me
 `,
 
   demo: `Usage: countersign demo [--exit] [--dir DIR]

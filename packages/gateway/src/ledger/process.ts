@@ -1,6 +1,7 @@
 /** The ledger process: takes the lock, recovers, listens, and keeps signing and publishing until it is closed. */
 import assert from 'node:assert/strict'
 import { unlink } from 'node:fs/promises'
+import { decodeEntry } from '@countersign/record/decode'
 import { encodeDraft } from '@countersign/record/encode'
 import { openIds } from '@countersign/record/id'
 import type { Lifecycle } from '@countersign/record/leaf'
@@ -8,7 +9,7 @@ import { parseSkey } from '@countersign/tlog/key'
 import { ed25519PublicKey, sha256, takeLock } from '../platform.ts'
 import type { Clock } from '../platform.ts'
 import { checkIdentity } from './create.ts'
-import { putEntry, sectionBytes } from './entries.ts'
+import { entriesOf, putEntry, sectionBytes } from './entries.ts'
 import { LedgerError, messageOf } from './errors.ts'
 import { layoutOf } from './layout.ts'
 import type { Layout } from './layout.ts'
@@ -22,6 +23,7 @@ import {
 import { parseLogKeys } from './log-keys.ts'
 import { SEGMENT_HEADER_BYTES } from './frame.ts'
 import { ledgerDraft } from './lifecycle-draft.ts'
+import { eraseByRecord } from './pack-eraser.ts'
 import { Publisher } from './publisher.ts'
 import type { Alarm } from './quorum-alarm.ts'
 import { readEntries } from './records.ts'
@@ -264,6 +266,22 @@ class Core implements Backend {
   async publish(): Promise<void> {
     await this.#watched(async () => this.#publisher.upTo(this.#sequencer.durable.size))
     this.#lastError = null
+  }
+
+  async erase(record: number): Promise<number> {
+    this.#checkIndex(record)
+    const [entry] = entriesOf(await this.entries(record, 1))
+    if (entry === undefined)
+      throw new LedgerError('LEDGER_RANGE', `could not find record ${record}`)
+    // What it names must be in the packs: a publication after this would put it there again.
+    await this.#watched(async () => this.#publisher.upTo(record + 1))
+    // An error here is no reason to stop: packs are rewritten whole, and nobody's record depends on them.
+    return eraseByRecord({
+      dataDir: this.#options.dataDir,
+      record,
+      leaf: decodeEntry(entry).leaf,
+      alone: (work) => this.#publisher.alone(work),
+    })
   }
 
   /** Appends a record of the ledger about itself. */

@@ -1,6 +1,6 @@
 /**
- * Serves `log/` read-only over HTTP, as tlog-tiles asks. Everything in it is public; a path is looked up only when it is the
- * one spelling of a tile, so nothing outside can be named.
+ * Serves `log/` read-only over HTTP, as tlog-tiles asks, and sealed addenda at the addresses of tlog-addenda. A path is looked up only
+ * when it is the one spelling of a tile or an addendum, so nothing outside can be named.
  */
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { parseTilePath, tilePath } from '@countersign/tlog/tile'
 import { LedgerError } from './errors.ts'
 import { layoutOf } from './layout.ts'
+import { digestIn, ServedAddenda } from './served-addenda.ts'
 
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 30_000
@@ -24,7 +25,7 @@ export interface ServedLog {
 }
 
 /**
- * Serves the log of a data folder over plain HTTP: GET and HEAD of `/checkpoint` and `/tile/...`.
+ * Serves the log of a data folder over plain HTTP: GET and HEAD of `/checkpoint`, `/tile/...` and `/addenda/...`.
  * @param options.address `address:port`; port 0 takes a free one.
  */
 export async function serveLog({
@@ -34,11 +35,11 @@ export async function serveLog({
   dataDir: string
   address: string
 }): Promise<ServedLog> {
-  const { log } = layoutOf(dataDir)
+  const served = { log: layoutOf(dataDir).log, addenda: new ServedAddenda(dataDir) }
   const server = createServer(
     { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
     (request, response) => {
-      answer(log, request, response).catch(() => response.destroy())
+      answer(served, request, response).catch(() => response.destroy())
     },
   )
   server.maxConnections = CONNECTIONS_MAX
@@ -56,17 +57,28 @@ export async function serveLog({
       const closed = new Promise((resolve) => server.close(resolve))
       server.closeAllConnections()
       await closed
+      served.addenda.close()
     },
   }
 }
 
+interface Served {
+  readonly log: string
+  readonly addenda: ServedAddenda
+}
+
 async function answer(
-  log: string,
+  { log, addenda }: Served,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     refuse(response.setHeader('Allow', 'GET, HEAD'), 405)
+    return
+  }
+  const digest = digestIn((request.url ?? '').slice(1))
+  if (digest !== undefined) {
+    answerAddendum(await addenda.read(digest), request, response)
     return
   }
   const found = resolvePath(request.url ?? '')
@@ -92,6 +104,30 @@ async function answer(
   body.on('error', () => response.destroy())
   response.on('close', () => body.destroy())
   body.pipe(response)
+}
+
+/** No cache may keep it: it may be erased. */
+function answerAddendum(
+  served: Awaited<ReturnType<ServedAddenda['read']>>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  if (served.state === 'later') {
+    refuse(response.setHeader('Retry-After', '2'), 503)
+    return
+  }
+  if (served.state === 'none') {
+    refuse(response, 404)
+    return
+  }
+  response.writeHead(200, {
+    'Content-Type': 'application/octet-stream',
+    'Content-Length': served.content.length,
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    'Access-Control-Allow-Origin': '*',
+  })
+  response.end(request.method === 'HEAD' ? undefined : served.content)
 }
 
 interface Found {
@@ -126,12 +162,18 @@ async function openFile(path: string): Promise<FileHandle | undefined> {
   }
 }
 
-function refuse(response: ServerResponse, status: 404 | 405): void {
+const reasons = {
+  404: 'not found\n',
+  405: 'only GET and HEAD\n',
+  503: 'addenda are being indexed: try again\n',
+} as const
+
+function refuse(response: ServerResponse, status: keyof typeof reasons): void {
   response.writeHead(status, {
     'Content-Type': 'text/plain; charset=utf-8',
     'Cache-Control': 'no-store',
   })
-  response.end(status === 404 ? 'not found\n' : 'only GET and HEAD\n')
+  response.end(reasons[status])
 }
 
 function splitAddress(address: string): { host: string; port: number } {
