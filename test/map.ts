@@ -4,7 +4,7 @@
  */
 
 /** The rooms that a request walks through. The read side never stands in its way. */
-const writeSide = ['capture', 'identity', 'policy', 'ledger'] as const
+const writeSide = ['capture', 'identity', 'policy', 'ledger', 'seal'] as const
 
 /** The rooms of the gateway that exist today: `src/<room>.ts` is the door, `src/<room>/` is private. */
 export const rooms = [...writeSide, 'follow', 'evidence'] as const
@@ -22,6 +22,7 @@ export const mayImport: Readonly<Record<Place, readonly Place[]>> = {
   identity: ['platform', 'config'],
   policy: ['platform', 'config'],
   ledger: ['platform'],
+  seal: ['platform'],
   follow: ['platform'],
   evidence: ['platform'],
   journey: ['platform', 'config', ...writeSide],
