@@ -185,6 +185,7 @@ function base(origin: string, ports: Ports): Wanted {
     signer: { key: './secrets/log.skey', state: './signer-state' },
     sequencer: { key: './secrets/sequencer.skey' },
     fingerprintKey: './secrets/fingerprint.key',
+    seal: { key: './secrets/tenant.key' },
     listen: {
       inbound: `127.0.0.1:${ports.inbound}`,
       egress: `127.0.0.1:${ports.egress}`,

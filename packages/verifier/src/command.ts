@@ -8,6 +8,8 @@ import { TlogError } from '@countersign/tlog/errors'
 import { parseVkey } from '@countersign/tlog/key'
 import type { VerifierKey } from '@countersign/tlog/key'
 
+import { servedAddenda } from './addenda.ts'
+import type { AddendaSource } from './addenda.ts'
 import { VerifierError } from './errors.ts'
 import type { Finding } from './finding.ts'
 import { directorySource, nodeCrypto, urlSource } from './node-io.ts'
@@ -27,7 +29,9 @@ export interface CommandIo {
 export interface CommandHooks {
   /** Name of the program in messages and help. */
   readonly program?: string
-  /** More checks, when the argument is a data folder: its addenda and its write-ahead log, say. Findings count like ours. */
+  /** Where the addenda of a data folder are. */
+  readonly addenda?: (dataDir: string) => AddendaSource
+  /** More checks, when the argument is a data folder: its write-ahead log, say. Findings count like ours. */
   readonly extra?: (log: {
     readonly dataDir: string
     readonly size: number
@@ -38,7 +42,7 @@ export interface CommandHooks {
 const THREADS_MAX = 16
 
 function usage(program: string): string {
-  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--from-checkpoint FILE] [--json]
+  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--from-checkpoint FILE] [--addenda] [--json]
 
 Re-hashes every byte of a log and holds it against its signed checkpoint. Says which file is wrong, and where.
 The directory is a published log (it holds "checkpoint" and "tile/") or a data folder with such a log in "log/".
@@ -46,6 +50,8 @@ The directory is a published log (it holds "checkpoint" and "tile/") or a data f
   --vkey KEY|FILE          believe this key; give the log's own, and those of witnesses. May be repeated.
                            Without one, signatures are NOT checked: the files are only compared with each other.
   --from-checkpoint FILE   an earlier checkpoint of the log: fail when the log shrank or forked since.
+  --addenda                fetch every addendum that the records name, and tell what was erased lawfully from what is
+                           missing. Without it, only those of a data folder are looked at, by 'countersign verify'.
   --json                   print the report as JSON.
   --help                   print this.
 
@@ -97,6 +103,7 @@ interface Asked {
   readonly target: string
   readonly keys: readonly VerifierKey[]
   readonly from: Uint8Array | undefined
+  readonly addenda: boolean
   readonly json: boolean
 }
 
@@ -111,12 +118,19 @@ function readArguments(args: readonly string[]): Asked | 'help' {
     target,
     keys: (values.vkey ?? []).flatMap(readKeys),
     from: fromFile === undefined ? undefined : readFile(fromFile, 'the earlier checkpoint'),
+    addenda: values.addenda === true,
     json: values.json === true,
   }
 }
 
 interface Parsed {
-  values: { vkey?: string[]; 'from-checkpoint'?: string; json?: boolean; help?: boolean }
+  values: {
+    vkey?: string[]
+    'from-checkpoint'?: string
+    addenda?: boolean
+    json?: boolean
+    help?: boolean
+  }
   positionals: string[]
 }
 
@@ -128,6 +142,7 @@ function parse(args: readonly string[]): Parsed {
       options: {
         vkey: { type: 'string', multiple: true },
         'from-checkpoint': { type: 'string' },
+        addenda: { type: 'boolean' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -173,7 +188,7 @@ function readFile(path: string, what: string): Uint8Array {
 }
 
 function optionsFor(
-  { target, keys, from }: Asked,
+  { target, keys, from, addenda: wanted }: Asked,
   hooks: CommandHooks,
   onProgress: (done: number, size: number) => void,
 ): VerifyOptions {
@@ -183,6 +198,7 @@ function optionsFor(
     return {
       ...common,
       source,
+      addenda: wanted ? servedAddenda(source) : undefined,
       ranges: async (size, onEntries) => inFlight(source, size, onEntries),
     }
   }
@@ -196,9 +212,11 @@ function optionsFor(
   const directory = isDataFolder ? join(target, 'log') : target
   const source = directorySource(directory)
   const { extra } = hooks
+  const beside = isDataFolder ? hooks.addenda?.(target) : undefined
   return {
     ...common,
     source,
+    addenda: beside ?? (wanted ? servedAddenda(source) : undefined),
     ranges: async (size, onEntries) =>
       onThreads(directory, Math.min(THREADS_MAX, availableParallelism()), {
         size,

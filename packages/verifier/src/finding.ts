@@ -1,7 +1,8 @@
 /** What a check found wrong: a closed set of codes, the file to blame, and a sentence. */
 
 export type FindingCode =
-  | 'ADDENDUM_MISMATCH'
+  | 'ADDENDUM_ALTERED'
+  | 'ADDENDUM_MISSING'
   | 'BUNDLE_LIMIT'
   | 'CHECKPOINT_MALFORMED'
   | 'CHECKPOINT_SIGNATURE'

@@ -13,6 +13,8 @@ import { consistencyProofAsync, verifyConsistency } from '@countersign/tlog/proo
 import { toTreeSize } from '@countersign/tlog/size'
 import { nodeFromTile, placeOfNode, TILE_WIDTH, tilePath, tileWidth } from '@countersign/tlog/tile'
 
+import { verifyAddenda } from './addenda.ts'
+import type { AddendaReport, AddendaSource } from './addenda.ts'
 import { verifyFiles } from './files.ts'
 import { Findings } from './finding.ts'
 import type { Finding } from './finding.ts'
@@ -37,6 +39,8 @@ export interface VerifyOptions {
   readonly ranges?:
     | ((size: number, onEntries: (entries: number) => void) => Promise<readonly RangeResult[]>)
     | undefined
+  /** Where the addenda are, when they are to be checked too. */
+  readonly addenda?: AddendaSource | undefined
   /** More to check once the log itself has been read: its findings count like ours. */
   readonly extra?:
     | ((log: { readonly size: number; readonly source: LogSource }) => AsyncIterable<Finding>)
@@ -63,6 +67,8 @@ export interface Report {
   readonly ahead: number
   /** Size of the earlier checkpoint that this log was found to have grown from. */
   readonly grownFrom?: number | undefined
+  /** Absent when addenda were not looked at. */
+  readonly addenda?: AddendaReport | undefined
   readonly findings: readonly Finding[]
   readonly findingsTotal: number
 }
@@ -101,6 +107,7 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
       ...breaks.map((finding) => ({ ...finding, path: bundlePath(size, finding.entry ?? 0) })),
     )
   const grownFrom = await verifyGrowth(head.checkpoint, options, findings)
+  const addenda = await addendaOf(size, options, findings)
   if (options.extra !== undefined)
     for await (const finding of options.extra({ size, source: options.source }))
       findings.add(finding)
@@ -114,7 +121,17 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
     files,
     ahead,
     grownFrom,
+    addenda,
   })
+}
+
+async function addendaOf(
+  size: number,
+  { addenda, source, crypto, onProgress }: VerifyOptions,
+  findings: Findings,
+): Promise<AddendaReport | undefined> {
+  if (addenda === undefined) return undefined
+  return verifyAddenda(size, { source, addenda, sha256: crypto.sha256, findings, onProgress })
 }
 
 interface Head {
@@ -275,7 +292,10 @@ function rootMismatch({ root }: Checkpoint, computed: Uint8Array): Finding {
 }
 
 type Counted = Partial<
-  Pick<Report, 'entryBytes' | 'sessions' | 'openIntents' | 'files' | 'ahead' | 'grownFrom'>
+  Pick<
+    Report,
+    'entryBytes' | 'sessions' | 'openIntents' | 'files' | 'ahead' | 'grownFrom' | 'addenda'
+  >
 >
 
 function summarise({
@@ -296,6 +316,7 @@ function summarise({
     files: counted.files ?? 0,
     ahead: counted.ahead ?? 0,
     grownFrom: counted.grownFrom,
+    ...(counted.addenda === undefined ? {} : { addenda: counted.addenda }),
     findings: findings.kept,
     findingsTotal: findings.total,
   }

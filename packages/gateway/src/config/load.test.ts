@@ -14,7 +14,7 @@ import { aliasesMax, fileBytesMax } from './source.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'countersign-config-'))
 after(() => rm(folder, { recursive: true }))
-for (const name of ['signer.key', 'sequencer.key', 'fingerprint.key', 'ca.pem']) {
+for (const name of ['signer.key', 'sequencer.key', 'fingerprint.key', 'tenant.key', 'ca.pem']) {
   await writeFile(join(folder, name), '')
 }
 
@@ -24,6 +24,7 @@ sequencer: { key: sequencer.key }
 fingerprintKey: fingerprint.key
 `
 const sound = `${base}listen: { inbound: 127.0.0.1:0 }
+seal: { key: tenant.key }
 `
 let count = 0
 async function written(text: string | Uint8Array): Promise<string> {
@@ -98,7 +99,7 @@ test('the message has one line for each problem, with the path as it was given',
     assert.ok(error instanceof ConfigError && error.code === 'CONFIG_INVALID')
     assert.equal(
       error.message,
-      `could not use the configuration: 1 problem\n${path}:6:1: lmits: unknown key; did you mean 'limits'?`,
+      `could not use the configuration: 1 problem\n${path}:7:1: lmits: unknown key; did you mean 'limits'?`,
     )
     return true
   })
@@ -162,6 +163,17 @@ services:
   )
 })
 
+test('a configuration that seals nothing is warned of, and one whose tenant key is not there is refused', async () => {
+  const { warnings } = await load(sound.replace(/^seal.*\n/m, ''))
+  assert.deepEqual(
+    warnings.map(({ key }) => key),
+    ['seal'],
+  )
+  assert.deepEqual(await problems(sound.replace('tenant.key', 'no.key')), [
+    `6:14 seal.key: there is no file ${join(folder, 'no.key')}`,
+  ])
+})
+
 test('files are not asked for when the question is about policy alone', async () => {
   const path = await written(sound.replace('fingerprint.key', 'elsewhere.key'))
   await assert.rejects(loadConfig(path), ConfigError)
@@ -172,7 +184,7 @@ test('files are not asked for when the question is about policy alone', async ()
 })
 
 test('duplicate keys and broken YAML are refused with their place', async () => {
-  assert.deepEqual(await problems(`${sound}origin: again\n`), ['6:1 : Map keys must be unique'])
+  assert.deepEqual(await problems(`${sound}origin: again\n`), ['7:1 : Map keys must be unique'])
   const path = await written('a: [1\nb: 2\n')
   await assert.rejects(
     loadConfig(path),

@@ -343,6 +343,16 @@ export const configSchema = z.strictObject({
     .strictObject({ key: path.describe('File of its key, made by `countersign init`.') })
     .describe('The key by which the ledger proves itself to the signer.'),
   fingerprintKey: path.describe('32 random bytes (hex) that key the fingerprints of credentials.'),
+  seal: z
+    .strictObject({
+      key: path.describe(
+        "File of the tenant's key, made by `countersign init`: 32 random bytes (hex). Who loses it cannot open what was sealed.",
+      ),
+    })
+    .optional()
+    .describe(
+      'Seal what identifies or reveals, so that it can be erased. Without it, addenda are stored in clear.',
+    ),
   listen: z
     .strictObject({
       inbound: listener.optional().describe('Requests to the services.'),

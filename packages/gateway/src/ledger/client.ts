@@ -163,7 +163,8 @@ class Client implements Ledger {
       this.#prev === undefined
         ? { session: this.session, seq: this.#seq }
         : { session: this.session, seq: this.#seq, prev: this.#prev }
-    const { entry, addenda } = encodeDraft(draft, stamp, sha256)
+    const { entry } = encodeDraft(draft, stamp, sha256)
+    const { addenda } = draft
     const bytes = sectionBytes(entry, addenda)
     if (bytes > this.#draftBytesMax) {
       throw new LedgerError(

@@ -4,12 +4,13 @@
  */
 import type { AcknowledgementLevel } from '@countersign/record/vocabulary'
 import { putAddendum, putEntry, sectionBytes } from './entries.ts'
+import type { StoredAddendum } from './entries.ts'
 import { appendRoom } from './protocol.ts'
 
 /** One draft in its final bytes, and who waits for it. */
 export interface Waiting {
   readonly entry: Uint8Array
-  readonly addenda: readonly Uint8Array[]
+  readonly addenda: readonly StoredAddendum[]
   readonly bytes: number
   readonly level: AcknowledgementLevel
   readonly resolve: (leafIndex: number) => void

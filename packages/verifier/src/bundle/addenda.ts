@@ -69,7 +69,7 @@ export async function readAddendum(
   if (content === undefined) return undefined
   if (encodeHex(crypto.sha256(content)) !== digest) {
     findings.add({
-      code: 'ADDENDUM_MISMATCH',
+      code: 'ADDENDUM_ALTERED',
       path,
       entry,
       message: `it is not the addendum '${name}' that record ${entry} names: its SHA-256 is another`,
@@ -83,7 +83,7 @@ export async function readAddendum(
   } catch (error) {
     if (!(error instanceof TlogError)) throw error
     findings.add({
-      code: 'ADDENDUM_MISMATCH',
+      code: 'ADDENDUM_ALTERED',
       path: KEYS,
       entry,
       message: `the key for the addendum '${name}' of record ${entry} does not open it: ${error.message}`,
