@@ -80,7 +80,7 @@ function line({ code, path, message, entry, byte }: Finding): string {
 }
 
 // Attacker-controlled: names in a log must not move the cursor or repaint the terminal of who checks it.
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replaceAll(
     /\p{C}/gu,
     (character) => `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`,
@@ -107,6 +107,6 @@ export function openProgress({ isTerminal, stderr }: CommandIo): {
   return { show, end }
 }
 
-function count(n: number, one: string, many: string): string {
+export function count(n: number, one: string, many: string): string {
   return `${n.toLocaleString('en')} ${n === 1 ? one : many}`
 }

@@ -17,6 +17,8 @@ interface Wanted {
   readonly config: string | undefined
   readonly addenda: boolean
   readonly json: boolean
+  /** `--complete` and its companions, as the verifier's own command reads them. */
+  readonly completeness: readonly string[]
 }
 
 /** `countersign verify`: a whole log, or one proof. */
@@ -26,6 +28,10 @@ export const verify: Command = async (args, io) => {
     options: {
       vkey: { type: 'string', multiple: true },
       'from-checkpoint': { type: 'string' },
+      complete: { type: 'boolean' },
+      range: { type: 'string' },
+      since: { type: 'string' },
+      until: { type: 'string' },
       entry: { type: 'string' },
       config: { type: 'string', short: 'c' },
       addenda: { type: 'boolean' },
@@ -44,11 +50,26 @@ export const verify: Command = async (args, io) => {
     }
     return await verifyProof({ proof: place, entry, vkeys, json }, io)
   }
+  const completeness = completenessArguments(values)
   return await verifyLog(
     place,
-    { vkeys, config, addenda, json, fromCheckpoint: values['from-checkpoint'] },
+    { vkeys, config, addenda, json, fromCheckpoint: values['from-checkpoint'], completeness },
     io,
   )
+}
+
+function completenessArguments(values: {
+  complete?: boolean
+  range?: string
+  since?: string
+  until?: string
+}): string[] {
+  const args = values.complete === true ? ['--complete'] : []
+  for (const name of ['range', 'since', 'until'] as const) {
+    const value = values[name]
+    if (value !== undefined) args.push(`--${name}`, value)
+  }
+  return args
 }
 
 /** The verifier's own command over the public log; in a data folder, over its addenda too. */
@@ -61,6 +82,7 @@ async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Pro
   const vkeys = beside === undefined ? wanted.vkeys : [beside]
   const args = [dataDir ?? logPlace, ...vkeys.flatMap((vkey) => ['--vkey', vkey])]
   if (wanted.fromCheckpoint !== undefined) args.push('--from-checkpoint', wanted.fromCheckpoint)
+  args.push(...wanted.completeness)
   if (wanted.addenda) args.push('--addenda')
   if (wanted.json) args.push('--json')
   const { checkWriteAhead, packedAddenda } = await import('./private-files.ts')

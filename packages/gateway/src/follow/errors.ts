@@ -1,8 +1,19 @@
-/**
- * `FOLLOW_UNREADABLE`: the place cannot be read, or holds no log. `FOLLOW_RANGE`: the log does not reach so far.
- * `FOLLOW_BROKEN`: what was read is not what was signed.
- */
-export type FollowErrorCode = 'FOLLOW_UNREADABLE' | 'FOLLOW_RANGE' | 'FOLLOW_BROKEN'
+/** Every reason for which a log is not read on, or not copied. Callers switch on it. */
+export type FollowErrorCode =
+  /** The place cannot be read, or holds no log. */
+  | 'FOLLOW_UNREADABLE'
+  /** The log does not reach so far. */
+  | 'FOLLOW_RANGE'
+  /** What was read is not what was signed. */
+  | 'FOLLOW_BROKEN'
+  /** Two checkpoints were signed that cannot both be of one log. Proof against whoever signed them. */
+  | 'FOLLOW_FORKED'
+  /** The log has fewer entries than it was signed with before. */
+  | 'FOLLOW_SHRANK'
+  /** The copy cannot be written, or is of another log. */
+  | 'FOLLOW_STORE'
+  /** Another process writes the copy. */
+  | 'FOLLOW_IN_USE'
 
 /** The one error of this room. `hint` is the one thing to try next. */
 export class FollowError extends Error {

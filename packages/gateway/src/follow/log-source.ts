@@ -11,8 +11,12 @@ import { FollowError, messageOf } from './errors.ts'
 export interface LogSource {
   /** The folder or URL, for messages. */
   readonly name: string
-  /** @returns the bytes, or nothing when there is no such file. @throws {FollowError} `FOLLOW_UNREADABLE` */
-  read(path: string): Promise<Uint8Array | undefined>
+  /**
+   * @param bytesMax a larger file is refused before it is read to its end; that of the largest bundle by default.
+   * @returns the bytes, or nothing when there is no such file.
+   * @throws {FollowError} `FOLLOW_UNREADABLE`
+   */
+  read(path: string, bytesMax?: number): Promise<Uint8Array | undefined>
   /** Resolves when the log may have grown, after a second at most, or at once when `signal` aborts. */
   changed(signal: AbortSignal): Promise<void>
   close(): void
@@ -21,19 +25,28 @@ export interface LogSource {
 /** How often a log is looked at when nothing says that it grew. */
 const LOOK_INTERVAL_MS = 1000
 
-/** A web server that says nothing for so long is given up. */
+/** A web server that has not answered in whole for so long is given up. */
 const FETCH_TIMEOUT_MS = 20_000
 
 /** The largest file of a log: 256 entries of 65,535 bytes, each with its length. */
 const FILE_BYTES_MAX = 256 * (65_535 + 2)
+
+/** How a log is read. */
+export interface LogSourceOptions {
+  /** For one file of a web server, from the request to its last byte. */
+  readonly timeoutMs?: number
+}
 
 export function isUrl(place: string): boolean {
   return /^https?:\/\//.test(place)
 }
 
 /** @throws {FollowError} `FOLLOW_UNREADABLE` when there is no such folder */
-export async function openLogSource(place: string): Promise<LogSource> {
-  return isUrl(place) ? openUrl(place) : await openFolder(resolve(place))
+export async function openLogSource(
+  place: string,
+  { timeoutMs = FETCH_TIMEOUT_MS }: LogSourceOptions = {},
+): Promise<LogSource> {
+  return isUrl(place) ? openUrl(place, timeoutMs) : await openFolder(resolve(place))
 }
 
 async function openFolder(folder: string): Promise<LogSource> {
@@ -47,8 +60,10 @@ async function openFolder(folder: string): Promise<LogSource> {
   let notify: () => void = () => undefined
   return {
     name: folder,
-    async read(path) {
+    async read(path, bytesMax = FILE_BYTES_MAX) {
       try {
+        const { size } = await stat(join(folder, path))
+        if (size > bytesMax) throw new Error(`it is over ${bytesMax} bytes`)
         return await readFile(join(folder, path))
       } catch (cause) {
         if (isMissing(cause)) return undefined
@@ -68,25 +83,32 @@ async function openFolder(folder: string): Promise<LogSource> {
   }
 }
 
-function openUrl(url: string): LogSource {
+function openUrl(url: string, timeoutMs: number): LogSource {
   const base = url.endsWith('/') ? url : `${url}/`
   return {
     name: url,
-    read: (path) => fetchFile(new URL(path, base)),
+    read: (path, bytesMax = FILE_BYTES_MAX) =>
+      fetchFile(new URL(path, base), { bytesMax, timeoutMs }),
     changed: (signal) => firstOf(signal, () => undefined),
     close: () => undefined,
   }
 }
 
-async function fetchFile(url: URL): Promise<Uint8Array | undefined> {
+async function fetchFile(
+  url: URL,
+  { bytesMax, timeoutMs }: { bytesMax: number; timeoutMs: number },
+): Promise<Uint8Array | undefined> {
   try {
     const response = await fetch(url, {
       redirect: 'error',
-      signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeoutMs),
     })
-    if (response.status === 404) return undefined
+    if (response.status === 404 || response.status === 410) {
+      await response.body?.cancel()
+      return undefined
+    }
     if (!response.ok) throw new Error(`it answered ${response.status}`)
-    return await readLimited(response)
+    return await readLimited(response, bytesMax)
   } catch (cause) {
     const why =
       cause instanceof Error && cause.cause instanceof Error
@@ -101,14 +123,14 @@ function isMissing(cause: unknown): boolean {
 }
 
 /** Attacker-controlled: a server may answer without end. */
-async function readLimited(response: Response): Promise<Uint8Array> {
+async function readLimited(response: Response, bytesMax: number): Promise<Uint8Array> {
   const pieces: Uint8Array[] = []
   let bytes = 0
   const body: AsyncIterable<Uint8Array> | undefined = response.body ?? undefined
   if (body === undefined) return new Uint8Array()
   for await (const chunk of body) {
     bytes += chunk.length
-    if (bytes > FILE_BYTES_MAX) throw new Error(`it is over ${FILE_BYTES_MAX} bytes`)
+    if (bytes > bytesMax) throw new Error(`it is over ${bytesMax} bytes`)
     pieces.push(chunk)
   }
   return Buffer.concat(pieces)

@@ -7,6 +7,7 @@ import { CompactRange } from '@countersign/tlog/compact-range'
 import { hashLeaf } from '@countersign/tlog/hash'
 import type { VerifierKey } from '@countersign/tlog/key'
 import { inclusionProofAsync, verifyInclusion } from '@countersign/tlog/proof'
+import { NOTE_BYTES_MAX } from '@countersign/tlog/note'
 import { openCheckpoint } from '@countersign/tlog/signed-checkpoint'
 import { toTreeSize } from '@countersign/tlog/size'
 import {
@@ -18,6 +19,7 @@ import {
   TILE_WIDTH,
 } from '@countersign/tlog/tile'
 import { QUORUM_NONE } from '@countersign/tlog/witness-policy'
+import type { WitnessPolicy } from '@countersign/tlog/witness-policy'
 import { ed25519Verify, sha256 } from '../platform.ts'
 import { broken, FollowError, messageOf } from './errors.ts'
 import type { LogSource } from './log-source.ts'
@@ -41,14 +43,17 @@ export interface ProvenEntry {
 export interface PublishedLog {
   readonly source: LogSource
   readonly keys: readonly VerifierKey[]
+  /** What must have signed a checkpoint besides: a quorum of witnesses. */
+  readonly policy?: WitnessPolicy | undefined
 }
 
 /**
  * Reads the checkpoint and verifies its signature.
  * @throws {FollowError} `FOLLOW_UNREADABLE` when there is none; `FOLLOW_BROKEN` when it is not signed by a trusted key
  */
-export async function readHead({ source, keys }: PublishedLog): Promise<Head> {
-  const bytes = await source.read('checkpoint')
+export async function readHead(log: PublishedLog): Promise<Head> {
+  const { source } = log
+  const bytes = await source.read('checkpoint', NOTE_BYTES_MAX)
   if (bytes === undefined) {
     throw new FollowError(
       'FOLLOW_UNREADABLE',
@@ -59,28 +64,36 @@ export async function readHead({ source, keys }: PublishedLog): Promise<Head> {
     )
   }
   try {
-    const { checkpoint } = await openCheckpoint(bytes, {
-      policy: {
-        logs: keys.map((key) => ({ key })),
-        witnesses: [],
-        groups: [],
-        quorum: QUORUM_NONE,
-      },
-      sha256,
-      verify: ed25519Verify,
-    })
-    const { origin, root } = checkpoint
-    return {
-      origin,
-      root,
-      size: toTreeSize(checkpoint.size),
-      note: Buffer.from(bytes).toString('utf8'),
-    }
+    return await openHead(bytes, log)
   } catch (cause) {
     throw broken(
       `the checkpoint of ${source.name} is not to be trusted: ${messageOf(cause)}`,
       cause,
     )
+  }
+}
+
+/** A checkpoint as it was published, verified. @throws {TlogError} */
+export async function openHead(
+  bytes: Uint8Array,
+  { keys, policy }: Pick<PublishedLog, 'keys' | 'policy'>,
+): Promise<Head> {
+  const { checkpoint } = await openCheckpoint(bytes, {
+    policy: policy ?? {
+      logs: keys.map((key) => ({ key })),
+      witnesses: [],
+      groups: [],
+      quorum: QUORUM_NONE,
+    },
+    sha256,
+    verify: ed25519Verify,
+  })
+  const { origin, root } = checkpoint
+  return {
+    origin,
+    root,
+    size: toTreeSize(checkpoint.size),
+    note: Buffer.from(bytes).toString('utf8'),
   }
 }
 
