@@ -7,7 +7,7 @@ import type { AsyncOpenPrimitives } from '@countersign/tlog/chunked-encryption'
 import { TlogError } from '@countersign/tlog/errors'
 import { emptyRoot, equalBytes } from '@countersign/tlog/hash'
 import { formatVkey } from '@countersign/tlog/key'
-import type { VerifierKey } from '@countersign/tlog/key'
+import type { MlDsa44Verify, VerifierKey } from '@countersign/tlog/key'
 import { openNote, parseNote } from '@countersign/tlog/note'
 import { verifyConsistency } from '@countersign/tlog/proof'
 import { openCheckpoint } from '@countersign/tlog/signed-checkpoint'
@@ -21,6 +21,8 @@ import { CHECKPOINT, CONSISTENCY, EARLIER, POLICY } from './layout.ts'
 
 /** The primitives of a platform, with what a bundle may need besides. */
 export interface BundleCrypto extends Crypto {
+  /** Where there is none, keys of type 0x06 count as unknown. */
+  readonly mldsa44Verify?: MlDsa44Verify | undefined
   /** To open sealed addenda. */
   readonly opening: AsyncOpenPrimitives
 }
