@@ -24,6 +24,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   show: async () => (await import('./cli/show.ts')).show,
   prove: async () => (await import('./cli/prove.ts')).prove,
   verify: async () => (await import('./cli/verify.ts')).verify,
+  export: async () => (await import('./cli/export.ts')).exportCommand,
+  disclose: async () => (await import('./cli/disclose.ts')).disclose,
   demo: async () => (await import('./cli/demo.ts')).demo,
   version: async () => (await import('./cli/version.ts')).version,
 }
