@@ -28,6 +28,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   erase: async () => (await import('./cli/erase.ts')).erase,
   hold: async () => (await import('./cli/hold.ts')).hold,
   release: async () => (await import('./cli/hold.ts')).release,
+  export: async () => (await import('./cli/export.ts')).exportCommand,
+  disclose: async () => (await import('./cli/disclose.ts')).disclose,
   demo: async () => (await import('./cli/demo.ts')).demo,
   version: async () => (await import('./cli/version.ts')).version,
 }

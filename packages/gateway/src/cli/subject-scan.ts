@@ -11,9 +11,9 @@ import { subjectOf } from '@countersign/record/subject'
 import { TILE_WIDTH } from '@countersign/tlog/tile'
 import { readPack } from '../ledger.ts'
 import type { PackedAddendum } from '../ledger.ts'
-import { follow } from './follow.ts'
-import type { Followed } from './follow.ts'
-import type { PublishedLog } from './published-log.ts'
+import { follow } from '../follow.ts'
+import type { Followed } from '../follow.ts'
+import type { PublishedLog } from '../follow.ts'
 
 /** A hold that stands. */
 export interface Hold {

@@ -18,7 +18,9 @@ Look at the log:
   tail      print records as they are published, each verified
   show      print one transaction: intent, outcome and proof
   prove     write the proof of one record to a file
-  verify    re-hash a whole log, or check one proof
+  verify    re-hash a whole log, or check one proof or bundle
+  export    write a part of the log as a bundle that anyone can check
+  disclose  open chosen records of one case, in such a bundle
 
 For auditors:
   witness   cosign the checkpoints of logs, and keep what contradicts them
@@ -258,6 +260,7 @@ Example:
   verify: `Usage: countersign verify [DIR|URL] [--vkey KEY] [--from-checkpoint FILE]
                           [--addenda] [--complete [--range FIRST-LAST]]
        countersign verify FILE.tlog-proof --entry FILE [--vkey KEY]
+       countersign verify BUNDLE.zip [--vkey KEY] [--policy FILE]
 
 The first re-hashes a whole log, checks the signature and the structure of every
 record, and names what is wrong and where. In a data folder it also checks the
@@ -275,6 +278,7 @@ Without DIR it takes the log of the configuration. The second checks one proof.
       --since, --until TIME   judge only the records of this time, such as
                               2026-07-30T12:00:00Z
       --entry FILE            the record that the proof is about
+      --policy FILE           for a bundle: a tlog-policy of your own
   -c, --config FILE           the log of this configuration (default:
                               ./countersign.yaml)
       --json                  print JSON
@@ -342,6 +346,62 @@ none. It needs the ledger.
 
 Example:
   countersign release --subject unknown/2026-11-25 --matter 7 --basis x --by me
+`,
+
+  export: `Usage: countersign export [DIR|URL] SCOPE --by WHO --purpose TEXT -o FILE.zip
+                          [options]
+
+Writes a part of a log as a bundle: records, what proves them, a guide, and a
+page that checks it in a browser. It is put on record first (over a URL it is
+not, and the bundle says so), and checked before you get it.
+
+SCOPE is one of
+      --range FIRST-LAST       records by index; complete
+      --since, --until TIME    records by time; one or both; complete
+      --session ID             one life of a gateway; complete
+      --person PSEUDONYM       records about a person, each with its proof; with
+                               --range or times, only there
+      --record ID|INDEX        single records; may be repeated
+
+      --open                   open the addenda of these records: names, paths,
+                               bodies; without it they stay closed
+      --complete               with --person: ship the whole range, so that
+                               nobody need believe that there was no more
+      --by WHO                 who asks for it
+      --purpose TEXT           what it is for; both go on record
+  -o, --out FILE               the bundle; it must not exist
+      --from-checkpoint FILE   an earlier checkpoint: the bundle proves that the
+                               log grew from it
+      --policy FILE            a tlog-policy with witnesses that must have signed
+      --unrecorded             with no ledger running: export all the same
+  -c, --config FILE            the log of this configuration (default:
+                               ./countersign.yaml)
+      --vkey KEY               the log's key, or a file with it
+      --json                   print JSON
+
+Example:
+  countersign export --range 0-99 --by me --purpose audit -o audit.zip
+`,
+
+  disclose: `Usage: countersign disclose --record ID|INDEX [--record ...] --matter TEXT
+                            --by WHO --purpose TEXT -o FILE.zip [options]
+
+Opens chosen records of one case, and no others, in a bundle that anyone can
+check. It is put on record first; without a running ledger it is refused.
+
+      --record ID|INDEX  what to open; an ID means all records of it
+      --matter TEXT      the case
+      --by WHO           who asks for it
+      --purpose TEXT     what it is for; all three go on record
+  -o, --out FILE         the bundle; it must not exist
+      --policy FILE      a tlog-policy with witnesses that must have signed
+  -c, --config FILE      the log of this configuration (default:
+                         ./countersign.yaml)
+      --vkey KEY         the log's key, or a file with it
+      --json             print JSON
+
+Example:
+  countersign disclose --record 7 --matter 12/26 --by me --purpose court -o a.zip
 `,
 
   demo: `Usage: countersign demo [--exit] [--dir DIR]

@@ -14,6 +14,7 @@ const COMMAND = 'verify'
 interface Wanted {
   readonly vkeys: readonly string[]
   readonly fromCheckpoint: string | undefined
+  readonly policy: string | undefined
   readonly config: string | undefined
   readonly addenda: boolean
   readonly json: boolean
@@ -33,6 +34,7 @@ export const verify: Command = async (args, io) => {
       since: { type: 'string' },
       until: { type: 'string' },
       entry: { type: 'string' },
+      policy: { type: 'string' },
       config: { type: 'string', short: 'c' },
       addenda: { type: 'boolean' },
       json: { type: 'boolean' },
@@ -53,7 +55,15 @@ export const verify: Command = async (args, io) => {
   const completeness = completenessArguments(values)
   return await verifyLog(
     place,
-    { vkeys, config, addenda, json, fromCheckpoint: values['from-checkpoint'], completeness },
+    {
+      vkeys,
+      config,
+      addenda,
+      json,
+      fromCheckpoint: values['from-checkpoint'],
+      policy: values.policy,
+      completeness,
+    },
     io,
   )
 }
@@ -72,15 +82,13 @@ function completenessArguments(values: {
   return args
 }
 
-/** The verifier's own command over the public log; in a data folder, over its addenda too. */
+/** The verifier's own command over the public log; in a data folder, over its addenda too. Or over a bundle. */
 async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Promise<number> {
-  const { dataDir, logPlace, vkeyFiles, configFile } = await findFolders({
-    place,
-    config: wanted.config,
-  })
+  const { dataDir, logPlace, vkeyFiles, configFile } = await placesOf(place, wanted)
   const beside = wanted.vkeys.length === 0 ? await firstThere(vkeyFiles) : undefined
   const vkeys = beside === undefined ? wanted.vkeys : [beside]
   const args = [dataDir ?? logPlace, ...vkeys.flatMap((vkey) => ['--vkey', vkey])]
+  if (wanted.policy !== undefined) args.push('--policy', wanted.policy)
   if (wanted.fromCheckpoint !== undefined) args.push('--from-checkpoint', wanted.fromCheckpoint)
   args.push(...wanted.completeness)
   if (wanted.addenda) args.push('--addenda')
@@ -104,6 +112,18 @@ async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Pro
   } finally {
     unsealing?.close()
   }
+}
+
+/** A bundle is a file and needs no folder; a key that lies beside it came with it, so only the one here is believed. */
+async function placesOf(
+  place: string | undefined,
+  { config }: Wanted,
+): ReturnType<typeof findFolders> {
+  const isFile =
+    place !== undefined && (await stat(place).catch(() => undefined))?.isFile() === true
+  return isFile
+    ? { dataDir: undefined, logPlace: place, vkeyFiles: [VKEY_FILE] }
+    : await findFolders({ place, config })
 }
 
 async function verifyProof(
