@@ -17,6 +17,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   signer: async () => (await import('./cli/processes.ts')).signer,
   ledger: async () => (await import('./cli/processes.ts')).ledger,
   gateway: async () => (await import('./cli/processes.ts')).gateway,
+  witness: async () => (await import('./cli/witness.ts')).witness,
   config: async () => (await import('./cli/config-command.ts')).configCommand,
   keys: async () => (await import('./cli/keys.ts')).keys,
   policy: async () => (await import('./cli/policy-explain.ts')).policy,

@@ -189,11 +189,13 @@ async function openHead(
       keys,
       sha256: crypto.sha256,
       verify: crypto.ed25519Verify,
+      verifyMlDsa44: crypto.mldsa44Verify,
     })
+    // A log may sign with Ed25519, with ML-DSA-44, or with both, each under its origin; a cosignature/v1 is a witness's.
     const isByLog = verified.some(
-      ({ key }) => key.name === checkpoint.origin && key.type === SignatureType.ed25519,
+      ({ key }) => key.name === checkpoint.origin && key.type !== SignatureType.cosignatureV1,
     )
-    if (isByLog) return { checkpoint, signedBy: verified.map(({ key }) => key.name) }
+    if (isByLog) return { checkpoint, signedBy: unique(verified.map(({ key }) => key.name)) }
     findings.add({
       code: 'CHECKPOINT_SIGNATURE',
       path,
@@ -208,6 +210,10 @@ async function openHead(
     })
   }
   return undefined
+}
+
+function unique(names: readonly string[]): string[] {
+  return [...new Set(names)]
 }
 
 async function verifyRanges(size: number, options: VerifyOptions): Promise<readonly RangeResult[]> {

@@ -65,24 +65,27 @@ export async function findFolders({ place, config }: LogQuestion): Promise<{
   return { dataDir, logPlace: folder, vkeyFiles: [...vkeyFiles, join(dirname(above), VKEY_FILE)] }
 }
 
-/** The text of a vkey, given as itself or as a file. @throws {CommandError} `CANNOT_RUN` */
+/** The key of a log, given as itself or as a file. @throws {CommandError} `CANNOT_RUN` */
 export async function readVkey(given: string): Promise<VerifierKey> {
-  const isText = given.includes('+') && !(await exists(given))
-  const text = isText
-    ? given
-    : await readFile(given, 'utf8').catch((cause: unknown) => unreadable(given, cause))
+  const text = await readVkeyText(given)
   try {
     return parseVkey(text.trim(), sha256)
   } catch (cause) {
     throw new CommandError(
       'CANNOT_RUN',
-      `could not use ${isText ? 'the vkey' : given}: ${messageOf(cause)}`,
+      `could not use ${text === given ? 'the vkey' : given}: ${messageOf(cause)}`,
       {
         hint: 'a vkey is one line: <name>+<8 hex digits>+<base64>',
         cause,
       },
     )
   }
+}
+
+/** The text of vkeys, given as themselves or as a file. @throws {CommandError} `CANNOT_RUN` */
+export async function readVkeyText(given: string): Promise<string> {
+  if (given.includes('+') && !(await exists(given))) return given
+  return await readFile(given, 'utf8').catch((cause: unknown) => unreadable(given, cause))
 }
 
 async function trustedKey(

@@ -20,6 +20,9 @@ Look at the log:
   prove     write the proof of one record to a file
   verify    re-hash a whole log, or check one proof
 
+For auditors:
+  witness   cosign the checkpoints of logs, and keep what contradicts them
+
 Manage:
   config    check countersign.yaml, or print its schema
   keys      create, list and revoke API keys
@@ -100,6 +103,36 @@ Prefer 'countersign up' on one machine.
 
 Example:
   countersign gateway --config ./countersign.yaml
+`,
+
+  witness: `Usage: countersign witness --key FILE --state FILE --log KEY [options]
+       countersign witness keygen --name NAME --key FILE [--json]
+       countersign witness evidence --state FILE [--json]
+
+Runs a witness (C2SP tlog-witness): logs ask it to cosign each checkpoint, and
+it does when the checkpoint continues all that it has cosigned before. So nobody
+can be shown another history. Who shows it a fork gets no cosignature: both
+signed checkpoints are kept beside the state, for anyone to check.
+
+keygen    makes an Ed25519 and an ML-DSA-44 key, prints the public ones
+evidence  prints every fork that was kept, in the order seen
+
+      --key FILE     the private keys, made by keygen
+      --state FILE   what was cosigned last. It is never copied back: a witness
+                     that lost its state starts over with a new key
+      --create       make the state: once, for a key that never cosigned
+      --log KEY      the public key of a log, or a file with its keys, one a
+                     line; may be repeated
+      --listen ADDR  default: 127.0.0.1:8090. Speaks plain HTTP: requests are
+                     believed for their signatures
+      --name NAME    of keygen: a URL you control, without its https://
+      --json         print JSON, one line for each thing that happens
+
+It answers POST /add-checkpoint, GET /<SHA-256 of an origin>/checkpoint, and
+GET /evidence. SIGTERM ends it in order.
+
+Example:
+  countersign witness --key w1.skey --state w1.state --create --log log.vkey
 `,
 
   config: `Usage: countersign config check [--config FILE] [--json]

@@ -56,7 +56,7 @@ export async function runSigner(options: SignerOptions): Promise<RunningSigner> 
       save: (accepted) => state.save(accepted),
       onFatal: options.onFatal ?? endProcess,
     })
-    const front = await openFront(desk, socketPath)
+    const front = await openFront({ desk, listening: { socketPath } })
     let closing: Promise<void> | undefined
     const close = async (): Promise<void> => {
       await front.close()
