@@ -55,8 +55,11 @@ export async function findFolders({ place, config }: LogQuestion): Promise<{
   }
   const folder = resolve(place)
   const vkeyFiles = [join(folder, VKEY_FILE), join(dirname(folder), VKEY_FILE)]
-  if (await isFolder(join(folder, 'log')))
-    return { dataDir: folder, logPlace: join(folder, 'log'), vkeyFiles }
+  if (await isFolder(join(folder, 'log'))) {
+    // A mirror's folder has a log too, and none of what only a ledger writes.
+    const isLedgers = await exists(join(folder, 'ledger.json'))
+    return { dataDir: isLedgers ? folder : undefined, logPlace: join(folder, 'log'), vkeyFiles }
+  }
   const above = dirname(folder)
   const dataDir =
     (await isFolder(join(above, 'addenda'))) && (await isFolder(join(above, 'wal')))
@@ -84,8 +87,12 @@ export async function readVkey(given: string): Promise<VerifierKey> {
 
 /** The text of vkeys, given as themselves or as a file. @throws {CommandError} `CANNOT_RUN` */
 export async function readVkeyText(given: string): Promise<string> {
-  if (given.includes('+') && !(await exists(given))) return given
-  return await readFile(given, 'utf8').catch((cause: unknown) => unreadable(given, cause))
+  return given.includes('+') && !(await exists(given)) ? given : await readText(given)
+}
+
+/** A file of text that somebody named. @throws {CommandError} `CANNOT_RUN` */
+export async function readText(file: string): Promise<string> {
+  return await readFile(file, 'utf8').catch((cause: unknown) => unreadable(file, cause))
 }
 
 async function trustedKey(

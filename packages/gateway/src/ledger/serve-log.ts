@@ -8,6 +8,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
+import { addendumPath } from '@countersign/tlog/addenda'
 import { parseTilePath, tilePath } from '@countersign/tlog/tile'
 import { LedgerError } from './errors.ts'
 import { layoutOf } from './layout.ts'
@@ -15,7 +16,7 @@ import { layoutOf } from './layout.ts'
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 30_000
 const CONNECTIONS_MAX = 1_000
-const PATH_BYTES_MAX = 128
+const PATH_BYTES_MAX = 256
 
 /** A log being served. */
 export interface ServedLog {
@@ -24,21 +25,25 @@ export interface ServedLog {
 }
 
 /**
- * Serves the log of a data folder over plain HTTP: GET and HEAD of `/checkpoint` and `/tile/...`.
+ * Serves the log of a data folder over plain HTTP: GET and HEAD of `/checkpoint`, `/tile/...`, and of `/addenda/...` where they
+ * lie beside them.
  * @param options.address `address:port`; port 0 takes a free one.
+ * @param options.prefix serves it under this path too, such as `/<hash>`, as tlog-mirror asks.
  */
 export async function serveLog({
   dataDir,
   address,
+  prefix,
 }: {
   dataDir: string
   address: string
+  prefix?: string
 }): Promise<ServedLog> {
   const { log } = layoutOf(dataDir)
   const server = createServer(
     { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
     (request, response) => {
-      answer(log, request, response).catch(() => response.destroy())
+      answer({ log, prefix }, request, response).catch(() => response.destroy())
     },
   )
   server.maxConnections = CONNECTIONS_MAX
@@ -61,7 +66,7 @@ export async function serveLog({
 }
 
 async function answer(
-  log: string,
+  { log, prefix }: { log: string; prefix: string | undefined },
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -69,7 +74,9 @@ async function answer(
     refuse(response.setHeader('Allow', 'GET, HEAD'), 405)
     return
   }
-  const found = resolvePath(request.url ?? '')
+  const url = request.url ?? ''
+  const isBelow = prefix !== undefined && url.startsWith(`${prefix}/`)
+  const found = resolvePath(isBelow ? url.slice(prefix.length) : url)
   const file = found === undefined ? undefined : await openFile(join(log, found.path))
   if (found === undefined || file === undefined) {
     refuse(response, 404)
@@ -94,6 +101,9 @@ async function answer(
   body.pipe(response)
 }
 
+const IMMUTABLE = { type: 'application/octet-stream', immutable: true }
+const ADDENDUM = /^addenda\/[0-9a-f]{2}\/[0-9a-f]{2}\/([0-9a-f]{64})$/
+
 interface Found {
   readonly path: string
   readonly type: string
@@ -105,12 +115,10 @@ function resolvePath(url: string): Found | undefined {
   if (url.length > PATH_BYTES_MAX || !url.startsWith('/')) return undefined
   const path = url.slice(1)
   if (path === 'checkpoint') return { path, type: 'text/plain; charset=utf-8', immutable: false }
+  const [, digest] = ADDENDUM.exec(path) ?? []
+  if (digest !== undefined && addendumPath(digest) === path) return { path, ...IMMUTABLE }
   try {
-    return {
-      path: tilePath(parseTilePath(path)),
-      type: 'application/octet-stream',
-      immutable: true,
-    }
+    return { path: tilePath(parseTilePath(path)), ...IMMUTABLE }
   } catch {
     return undefined
   }
