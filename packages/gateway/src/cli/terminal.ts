@@ -53,7 +53,12 @@ export function sayError(io: Io, error: unknown): number {
 }
 
 /** Errors that are an answer: what was asked about is not so. All others say that nothing could be answered. */
-const answersNo: ReadonlySet<string> = new Set(['EVIDENCE_BROKEN', 'FOLLOW_BROKEN'])
+const answersNo: ReadonlySet<string> = new Set([
+  'EVIDENCE_BROKEN',
+  'FOLLOW_BROKEN',
+  'FOLLOW_FORKED',
+  'FOLLOW_SHRANK',
+])
 
 /** Errors of other rooms bring a code; where one thing nearly always helps, it is said here. */
 const hints: Readonly<Record<string, string>> = {

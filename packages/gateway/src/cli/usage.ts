@@ -24,6 +24,7 @@ Look at the log:
 
 For auditors:
   witness   cosign the checkpoints of logs, and keep what contradicts them
+  mirror    keep a verified copy of a log, and serve it
 
 Manage:
   config    check countersign.yaml, or print its schema
@@ -402,6 +403,34 @@ check. It is put on record first; without a running ledger it is refused.
 
 Example:
   countersign disclose --record 7 --matter 12/26 --by me --purpose court -o a.zip
+`,
+
+  mirror: `Usage: countersign mirror DIR|URL --to DIR --vkey KEY [options]
+
+Keeps a verified copy of a log. Every tile and every bundle of records is held
+against the signed root before it is stored, and the checkpoint comes last: the
+copy may be killed at any moment and goes on where it was. A log that forked or
+shrank is refused; both signed checkpoints are kept in DIR/evidence. The copy
+is DIR/log, which any web server may publish; verify, tail, show and prove take
+DIR, too.
+
+      --to DIR             the folder of the copy: new, empty, or begun before
+      --vkey KEY           the log's key, or a file with it
+      --policy FILE        witnesses that must have cosigned (C2SP tlog-policy)
+      --addenda            copy the addenda that the log serves, too
+      --listen ADDRESS     serve the copy read-only, such as 127.0.0.1:8091
+      --once               one round, and end
+      --witness-key FILE   cosign what is stored (C2SP tlog-mirror): with a key
+                           of its own, by 'countersign witness keygen'
+      --witness-state FILE what that key cosigned last; never shared
+      --witness-create     make that state: only for a key that never cosigned
+      --json               print a line of JSON for each round
+
+Exit code 1: the log forked, shrank or is not what was signed. With --listen the
+copy is then served on as it is, until it is stopped.
+
+Example:
+  countersign mirror https://audit.example.com/eu-1 --to copy --vkey log.vkey
 `,
 
   demo: `Usage: countersign demo [--exit] [--dir DIR]

@@ -16,7 +16,7 @@ import { digestIn, ServedAddenda } from './served-addenda.ts'
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 30_000
 const CONNECTIONS_MAX = 1_000
-const PATH_BYTES_MAX = 128
+const PATH_BYTES_MAX = 256
 
 /** A log being served. */
 export interface ServedLog {
@@ -26,16 +26,23 @@ export interface ServedLog {
 
 /**
  * Serves the log of a data folder over plain HTTP: GET and HEAD of `/checkpoint`, `/tile/...` and `/addenda/...`.
+ * @param options.addenda where the ciphertexts lie: in the packs of a ledger, or as files in the log's folder, as a mirror has them.
  * @param options.address `address:port`; port 0 takes a free one.
+ * @param options.prefix serves it under this path too, such as `/<hash>`, as tlog-mirror asks.
  */
 export async function serveLog({
   dataDir,
   address,
+  prefix,
+  addenda = 'packed',
 }: {
   dataDir: string
   address: string
+  prefix?: string
+  addenda?: 'packed' | 'files'
 }): Promise<ServedLog> {
-  const served = { log: layoutOf(dataDir).log, addenda: new ServedAddenda(dataDir) }
+  const packs = addenda === 'packed' ? new ServedAddenda(dataDir) : undefined
+  const served = { log: layoutOf(dataDir).log, packs, prefix }
   const server = createServer(
     { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
     (request, response) => {
@@ -57,18 +64,19 @@ export async function serveLog({
       const closed = new Promise((resolve) => server.close(resolve))
       server.closeAllConnections()
       await closed
-      served.addenda.close()
+      packs?.close()
     },
   }
 }
 
 interface Served {
   readonly log: string
-  readonly addenda: ServedAddenda
+  readonly packs: ServedAddenda | undefined
+  readonly prefix: string | undefined
 }
 
 async function answer(
-  { log, addenda }: Served,
+  { log, packs, prefix }: Served,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -76,12 +84,15 @@ async function answer(
     refuse(response.setHeader('Allow', 'GET, HEAD'), 405)
     return
   }
-  const digest = digestIn((request.url ?? '').slice(1))
-  if (digest !== undefined) {
-    answerAddendum(await addenda.read(digest), request, response)
+  const url = request.url ?? ''
+  const isBelow = prefix !== undefined && url.startsWith(`${prefix}/`)
+  const path = isBelow ? url.slice(prefix.length) : url
+  const digest = digestIn(path.slice(1))
+  if (digest !== undefined && packs !== undefined) {
+    answerAddendum(await packs.read(digest), request, response)
     return
   }
-  const found = resolvePath(request.url ?? '')
+  const found = resolvePath(path)
   const file = found === undefined ? undefined : await openFile(join(log, found.path))
   if (found === undefined || file === undefined) {
     refuse(response, 404)
@@ -91,7 +102,7 @@ async function answer(
   response.writeHead(200, {
     'Content-Type': found.type,
     'Content-Length': size,
-    'Cache-Control': found.immutable ? 'public, max-age=31536000, immutable' : 'no-cache',
+    'Cache-Control': found.cache,
     'X-Content-Type-Options': 'nosniff',
     'Access-Control-Allow-Origin': '*',
   })
@@ -133,20 +144,21 @@ function answerAddendum(
 interface Found {
   readonly path: string
   readonly type: string
-  readonly immutable: boolean
+  readonly cache: string
 }
+
+const BYTES = 'application/octet-stream'
 
 /** Attacker-controlled: only paths that our own `tilePath` would write are looked up. */
 function resolvePath(url: string): Found | undefined {
   if (url.length > PATH_BYTES_MAX || !url.startsWith('/')) return undefined
   const path = url.slice(1)
-  if (path === 'checkpoint') return { path, type: 'text/plain; charset=utf-8', immutable: false }
+  if (path === 'checkpoint') return { path, type: 'text/plain; charset=utf-8', cache: 'no-cache' }
+  // No cache may keep it: it may be erased.
+  if (digestIn(path) !== undefined) return { path, type: BYTES, cache: 'no-store' }
   try {
-    return {
-      path: tilePath(parseTilePath(path)),
-      type: 'application/octet-stream',
-      immutable: true,
-    }
+    const tile = tilePath(parseTilePath(path))
+    return { path: tile, type: BYTES, cache: 'public, max-age=31536000, immutable' }
   } catch {
     return undefined
   }
