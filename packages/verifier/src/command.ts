@@ -10,6 +10,7 @@ import type { VerifierKey } from '@countersign/tlog/key'
 
 import { servedAddenda } from './addenda.ts'
 import type { AddendaSource } from './addenda.ts'
+import { isBundle, verifyBundle } from './bundle-command.ts'
 import { VerifierError } from './errors.ts'
 import { readAskedRange } from './asked-range.ts'
 import { tellCompleteness } from './completeness-text.ts'
@@ -46,9 +47,11 @@ const THREADS_MAX = 16
 function usage(program: string): string {
   return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--from-checkpoint FILE] [--continues DIR|URL]
        [--addenda] [--complete [--range FIRST-LAST | --since TIME] [--until TIME]] [--json]
+       ${program} <bundle.zip> [--vkey KEY|FILE]... [--policy FILE] [--json]
 
 Re-hashes every byte of a log and holds it against its signed checkpoint. Says which file is wrong, and where.
 The directory is a published log (it holds "checkpoint" and "tile/") or a data folder with such a log in "log/".
+A bundle is what 'countersign export' and 'countersign disclose' write: a part of a log, and what proves it.
 
   --vkey KEY|FILE          believe this key; give the log's own, and those of witnesses. May be repeated.
                            Without one, signatures are NOT checked: the files are only compared with each other.
@@ -59,6 +62,7 @@ The directory is a published log (it holds "checkpoint" and "tile/") or a data f
                            first, its heartbeats count what is there, and it ends. Lists known gaps and open intents.
   --range FIRST-LAST       judge these entries only, counted from 0, both included.
   --since, --until TIME    judge the records of this time only, such as 2026-07-30T12:00:00Z; one or both.
+  --policy FILE            for a bundle: a tlog-policy of your own, instead of the one in it.
   --addenda                fetch every addendum that the records name, and tell what was erased lawfully from what is
                            missing. Without it, only those of a data folder are looked at, by 'countersign verify'.
   --json                   print the report as JSON.
@@ -84,6 +88,9 @@ export async function verifyCommand(
       io.stdout(usage(program))
       return 0
     }
+    if (isBundle(asked.target)) return await verifyBundle(asked, io, program)
+    if (asked.policy !== undefined)
+      throw new VerifierError('USAGE', 'could not verify: --policy is for a bundle')
     if (asked.keys.length === 0)
       io.stderr(
         `${program}: warning: no --vkey was given: SIGNATURES ARE NOT CHECKED, anyone could have made this log\n`,
@@ -112,6 +119,7 @@ export type { Report }
 interface Asked {
   readonly target: string
   readonly keys: readonly VerifierKey[]
+  readonly policy: Uint8Array | undefined
   readonly from: Uint8Array | undefined
   readonly continues: LogSource | undefined
   readonly complete: VerifyOptions['complete']
@@ -124,11 +132,12 @@ function readArguments(args: readonly string[]): Asked | 'help' {
   if (values.help === true) return 'help'
   const [target, ...more] = positionals
   if (target === undefined || more.length > 0)
-    throw new VerifierError('USAGE', 'could not verify: give one directory or URL')
-  const fromFile = values['from-checkpoint']
+    throw new VerifierError('USAGE', 'could not verify: give one directory, URL or bundle')
+  const { policy, 'from-checkpoint': fromFile } = values
   return {
     target,
     keys: (values.vkey ?? []).flatMap(readKeys),
+    policy: policy === undefined ? undefined : readFile(policy, 'the policy'),
     from: fromFile === undefined ? undefined : readFile(fromFile, 'the earlier checkpoint'),
     continues: values.continues === undefined ? undefined : placeOf(values.continues).source,
     complete: readAskedRange(values),
@@ -142,6 +151,7 @@ interface Parsed {
     vkey?: string[]
     'from-checkpoint'?: string
     continues?: string
+    policy?: string
     complete?: boolean
     range?: string
     since?: string
@@ -162,6 +172,7 @@ function parse(args: readonly string[]): Parsed {
         vkey: { type: 'string', multiple: true },
         'from-checkpoint': { type: 'string' },
         continues: { type: 'string' },
+        policy: { type: 'string' },
         complete: { type: 'boolean' },
         range: { type: 'string' },
         since: { type: 'string' },

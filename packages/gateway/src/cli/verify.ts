@@ -17,6 +17,7 @@ interface Wanted {
   readonly fromCheckpoint: string | undefined
   /** The old log, which this one continues. */
   readonly continues: string | undefined
+  readonly policy: string | undefined
   readonly config: string | undefined
   readonly addenda: boolean
   readonly json: boolean
@@ -37,6 +38,7 @@ export const verify: Command = async (args, io) => {
       since: { type: 'string' },
       until: { type: 'string' },
       entry: { type: 'string' },
+      policy: { type: 'string' },
       config: { type: 'string', short: 'c' },
       addenda: { type: 'boolean' },
       json: { type: 'boolean' },
@@ -64,6 +66,7 @@ export const verify: Command = async (args, io) => {
       json,
       fromCheckpoint: values['from-checkpoint'],
       continues: values.continues,
+      policy: values.policy,
       completeness,
     },
     io,
@@ -84,16 +87,14 @@ function completenessArguments(values: {
   return args
 }
 
-/** The verifier's own command over the public log; in a data folder, over its addenda too. */
+/** The verifier's own command over the public log; in a data folder, over its addenda too. Or over a bundle. */
 async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Promise<number> {
-  const { dataDir, logPlace, vkeyFiles, configFile } = await findFolders({
-    place,
-    config: wanted.config,
-  })
+  const { dataDir, logPlace, vkeyFiles, configFile } = await placesOf(place, wanted)
   const beside = wanted.vkeys.length === 0 ? await firstThere(vkeyFiles) : undefined
   const vkeys = beside === undefined ? wanted.vkeys : [beside]
   const args = [dataDir ?? logPlace, ...vkeys.flatMap((vkey) => ['--vkey', vkey])]
   if (wanted.continues !== undefined) args.push(...(await oldLog(wanted.continues, wanted.vkeys)))
+  if (wanted.policy !== undefined) args.push('--policy', wanted.policy)
   if (wanted.fromCheckpoint !== undefined) args.push('--from-checkpoint', wanted.fromCheckpoint)
   args.push(...wanted.completeness)
   if (wanted.addenda) args.push('--addenda')
@@ -125,6 +126,18 @@ async function oldLog(place: string, vkeys: readonly string[]): Promise<string[]
   // A URL has none beside it: what lies in the folder we are in is the key of the new log.
   const beside = vkeys.length > 0 || isUrl(place) ? undefined : await firstThere(vkeyFiles)
   return ['--continues', logPlace, ...(beside === undefined ? [] : ['--vkey', beside])]
+}
+
+/** A bundle is a file and needs no folder; a key that lies beside it came with it, so only the one here is believed. */
+async function placesOf(
+  place: string | undefined,
+  { config }: Wanted,
+): ReturnType<typeof findFolders> {
+  const isFile =
+    place !== undefined && (await stat(place).catch(() => undefined))?.isFile() === true
+  return isFile
+    ? { dataDir: undefined, logPlace: place, vkeyFiles: [VKEY_FILE] }
+    : await findFolders({ place, config })
 }
 
 async function verifyProof(
