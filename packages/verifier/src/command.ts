@@ -7,6 +7,8 @@ import { parseArgs } from 'node:util'
 import { TlogError } from '@countersign/tlog/errors'
 import { parseVkey } from '@countersign/tlog/key'
 import type { VerifierKey } from '@countersign/tlog/key'
+import { parsePolicy } from '@countersign/tlog/witness-policy'
+import type { WitnessPolicy } from '@countersign/tlog/witness-policy'
 
 import { VerifierError } from './errors.ts'
 import type { Finding } from './finding.ts'
@@ -38,13 +40,16 @@ export interface CommandHooks {
 const THREADS_MAX = 16
 
 function usage(program: string): string {
-  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--from-checkpoint FILE] [--json]
+  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--policy FILE]
+       [--from-checkpoint FILE] [--json]
 
 Re-hashes every byte of a log and holds it against its signed checkpoint. Says which file is wrong, and where.
 The directory is a published log (it holds "checkpoint" and "tile/") or a data folder with such a log in "log/".
 
   --vkey KEY|FILE          believe this key; give the log's own, and those of witnesses. May be repeated.
                            Without one, signatures are NOT checked: the files are only compared with each other.
+  --policy FILE            demand the cosignatures that this c2sp.org/tlog-policy file asks for; its keys, of logs and
+                           of witnesses, are believed like those of --vkey.
   --from-checkpoint FILE   an earlier checkpoint of the log: fail when the log shrank or forked since.
   --json                   print the report as JSON.
   --help                   print this.
@@ -69,7 +74,7 @@ export async function verifyCommand(
       io.stdout(usage(program))
       return 0
     }
-    if (asked.keys.length === 0)
+    if (asked.keys.length === 0 && asked.policy === undefined)
       io.stderr(
         `${program}: warning: no --vkey was given: SIGNATURES ARE NOT CHECKED, anyone could have made this log\n`,
       )
@@ -96,6 +101,7 @@ export type { Report }
 interface Asked {
   readonly target: string
   readonly keys: readonly VerifierKey[]
+  readonly policy: WitnessPolicy | undefined
   readonly from: Uint8Array | undefined
   readonly json: boolean
 }
@@ -110,13 +116,20 @@ function readArguments(args: readonly string[]): Asked | 'help' {
   return {
     target,
     keys: (values.vkey ?? []).flatMap(readKeys),
+    policy: values.policy === undefined ? undefined : readPolicy(values.policy),
     from: fromFile === undefined ? undefined : readFile(fromFile, 'the earlier checkpoint'),
     json: values.json === true,
   }
 }
 
 interface Parsed {
-  values: { vkey?: string[]; 'from-checkpoint'?: string; json?: boolean; help?: boolean }
+  values: {
+    vkey?: string[]
+    policy?: string
+    'from-checkpoint'?: string
+    json?: boolean
+    help?: boolean
+  }
   positionals: string[]
 }
 
@@ -127,6 +140,7 @@ function parse(args: readonly string[]): Parsed {
       allowPositionals: true,
       options: {
         vkey: { type: 'string', multiple: true },
+        policy: { type: 'string' },
         'from-checkpoint': { type: 'string' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
@@ -160,6 +174,20 @@ function readKeys(keyOrFile: string): VerifierKey[] {
   }
 }
 
+function readPolicy(path: string): WitnessPolicy {
+  const bytes = readFile(path, 'the policy')
+  try {
+    return parsePolicy(bytes, nodeCrypto.sha256)
+  } catch (cause) {
+    if (!(cause instanceof TlogError)) throw cause
+    throw new VerifierError(
+      'POLICY_UNREADABLE',
+      `could not use --policy ${path}: ${cause.message}`,
+      { cause },
+    )
+  }
+}
+
 function readFile(path: string, what: string): Uint8Array {
   try {
     return readFileSync(path)
@@ -173,11 +201,11 @@ function readFile(path: string, what: string): Uint8Array {
 }
 
 function optionsFor(
-  { target, keys, from }: Asked,
+  { target, keys, policy, from }: Asked,
   hooks: CommandHooks,
   onProgress: (done: number, size: number) => void,
 ): VerifyOptions {
-  const common = { crypto: nodeCrypto, keys, from, onProgress }
+  const common = { crypto: nodeCrypto, keys, policy, from, onProgress }
   if (/^https?:\/\//.test(target)) {
     const source = urlSource(target)
     return {

@@ -11,6 +11,7 @@ export type FindingCode =
   | 'LOG_FORKED'
   | 'LOG_SHRANK'
   | 'PARTIAL_MISMATCH'
+  | 'QUORUM_UNMET'
   | 'RECORD_MALFORMED'
   | 'ROOT_MISMATCH'
   | 'SESSION_BROKEN'

@@ -11,6 +11,7 @@ import type { VerifierKey } from '@countersign/tlog/key'
 import { openNote, parseNote } from '@countersign/tlog/note'
 import { consistencyProofAsync, verifyConsistency } from '@countersign/tlog/proof'
 import { toTreeSize } from '@countersign/tlog/size'
+import type { WitnessPolicy } from '@countersign/tlog/witness-policy'
 import { nodeFromTile, placeOfNode, TILE_WIDTH, tilePath, tileWidth } from '@countersign/tlog/tile'
 
 import { verifyFiles } from './files.ts'
@@ -23,12 +24,16 @@ import type { BundleRange, RangeResult } from './range.ts'
 import { joinSessions } from './sessions.ts'
 import { readTile } from './source.ts'
 import type { Crypto, LogSource } from './source.ts'
+import { cosignersOf, knownKeys, quorumOf } from './witnesses.ts'
+import type { Cosigner, Quorum } from './witnesses.ts'
 
 export interface VerifyOptions {
   readonly source: LogSource
   readonly crypto: Crypto
   /** Keys to believe: the log's own, named as its origin, and any witnesses'. Empty: signatures are not checked at all. */
   readonly keys: readonly VerifierKey[]
+  /** Who must have cosigned; its keys are believed like the given ones. */
+  readonly policy?: WitnessPolicy | undefined
   /** An earlier checkpoint, as a signed note: the log must have grown from it. */
   readonly from?: Uint8Array | undefined
   /** Told, often, of how many entries of how many have been checked. */
@@ -48,8 +53,12 @@ export interface Report {
   readonly verified: boolean
   /** False when no key was given: then the report says only that the files agree with each other. */
   readonly signatureChecked: boolean
-  /** Names of the keys whose signatures verified. */
+  /** Names of the log's keys whose signatures verified: its origin, once. */
   readonly signedBy: readonly string[]
+  /** Who cosigned, of the keys that were given. */
+  readonly witnessedBy: readonly Cosigner[]
+  /** What the given policy asks for; absent without one. */
+  readonly quorum?: Quorum | undefined
   readonly origin: string
   readonly size: number
   /** Hexadecimal. */
@@ -77,6 +86,7 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
   // Without a believable head there is nothing to hold the files against.
   if (head === undefined) return summarise({ findings })
 
+  if (head.quorum?.met === false) findings.add(unwitnessed(head))
   const size = toTreeSize(head.checkpoint.size)
   const ranges = await verifyRanges(size, options)
   for (const range of ranges) findings.merge(range.findings)
@@ -120,6 +130,8 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
 interface Head {
   readonly checkpoint: Checkpoint
   readonly signedBy: readonly string[]
+  readonly witnessedBy: readonly Cosigner[]
+  readonly quorum?: Quorum | undefined
 }
 
 async function readHead(options: VerifyOptions, findings: Findings): Promise<Head | undefined> {
@@ -137,14 +149,15 @@ async function readHead(options: VerifyOptions, findings: Findings): Promise<Hea
 
 async function openHead(
   note: Uint8Array,
-  { keys, crypto }: VerifyOptions,
+  { keys: given, policy, crypto }: VerifyOptions,
   where: { path: string; findings: Findings },
 ): Promise<Head | undefined> {
   const { path, findings } = where
   try {
     const checkpoint = parseCheckpoint(parseNote(note).text)
     toTreeSize(checkpoint.size)
-    if (keys.length === 0) return { checkpoint, signedBy: [] }
+    const keys = knownKeys(given, policy)
+    if (keys.length === 0) return { checkpoint, signedBy: [], witnessedBy: [] }
     const { verified } = await openNote(note, {
       keys,
       sha256: crypto.sha256,
@@ -155,7 +168,15 @@ async function openHead(
     const isByLog = verified.some(
       ({ key }) => key.name === checkpoint.origin && key.type !== SignatureType.cosignatureV1,
     )
-    if (isByLog) return { checkpoint, signedBy: unique(verified.map(({ key }) => key.name)) }
+    const { origin } = checkpoint
+    if (isByLog) {
+      return {
+        checkpoint,
+        signedBy: [origin],
+        witnessedBy: cosignersOf(verified, origin),
+        quorum: policy === undefined ? undefined : quorumOf(policy, verified),
+      }
+    }
     findings.add({
       code: 'CHECKPOINT_SIGNATURE',
       path,
@@ -172,8 +193,14 @@ async function openHead(
   return undefined
 }
 
-function unique(names: readonly string[]): string[] {
-  return [...new Set(names)]
+/** The log may be sound, and nobody of those who were asked vouches that others see the same. */
+function unwitnessed({ quorum, witnessedBy }: Head): Finding {
+  const names = witnessedBy.map(({ name }) => name).join(', ')
+  return {
+    code: 'QUORUM_UNMET',
+    path: 'checkpoint',
+    message: `the policy asks for ${quorum?.asked ?? ''}; it is cosigned by ${names === '' ? 'none of them' : names}`,
+  }
 }
 
 async function verifyRanges(size: number, options: VerifyOptions): Promise<readonly RangeResult[]> {
@@ -293,6 +320,8 @@ function summarise({
     verified: findings.total === 0,
     signatureChecked: (head?.signedBy.length ?? 0) > 0,
     signedBy: head?.signedBy ?? [],
+    witnessedBy: head?.witnessedBy ?? [],
+    quorum: head?.quorum,
     origin: head?.checkpoint.origin ?? '',
     size: Number(head?.checkpoint.size ?? 0n),
     root: encodeHex(head?.checkpoint.root ?? new Uint8Array(HASH_BYTES)),

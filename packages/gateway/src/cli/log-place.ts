@@ -22,6 +22,8 @@ export interface LocatedLog extends PublishedLog {
   /** The data folder of the gateway, when it is on this machine. */
   readonly dataDir: string | undefined
   readonly addenda: AddendumStore
+  /** The policy file that the configuration names, when the log is that of a configuration. */
+  readonly policyFile: string | undefined
 }
 
 export interface LogQuestion {
@@ -34,10 +36,10 @@ export interface LogQuestion {
 
 /** @throws {CommandError} `CANNOT_RUN`, `USAGE`; and what `loadConfig` throws */
 export async function locateLog(question: LogQuestion): Promise<LocatedLog> {
-  const { dataDir, logPlace, vkeyFiles } = await findFolders(question)
+  const { dataDir, logPlace, vkeyFiles, policyFile } = await findFolders(question)
   const source = await openLogSource(logPlace)
   const keys = await trustedKeys(source, { vkey: question.vkey, vkeyFiles })
-  return { source, keys, dataDir, addenda: await addendaAt(dataDir, source) }
+  return { source, keys, dataDir, policyFile, addenda: await addendaAt(dataDir, source) }
 }
 
 /** The folder or URL of the log that is meant, before anything in it is read. */
@@ -45,6 +47,7 @@ export async function findFolders({ place, config }: LogQuestion): Promise<{
   dataDir: string | undefined
   logPlace: string
   vkeyFiles: readonly string[]
+  policyFile?: string | undefined
 }> {
   if (place !== undefined && isUrl(place))
     return { dataDir: undefined, logPlace: place, vkeyFiles: [resolve(VKEY_FILE)] }
@@ -52,7 +55,13 @@ export async function findFolders({ place, config }: LogQuestion): Promise<{
     const { loadConfig } = await import('../config.ts')
     const loaded = await loadConfig(resolve(config ?? DEFAULT_CONFIG), { files: 'unchecked' })
     const dataDir = loaded.resolve(loaded.config.data)
-    return { dataDir, logPlace: join(dataDir, 'log'), vkeyFiles: [join(loaded.baseDir, VKEY_FILE)] }
+    const { witnesses } = loaded.config
+    return {
+      dataDir,
+      logPlace: join(dataDir, 'log'),
+      vkeyFiles: [join(loaded.baseDir, VKEY_FILE)],
+      policyFile: witnesses === undefined ? undefined : loaded.resolve(witnesses.policy),
+    }
   }
   const folder = resolve(place)
   const vkeyFiles = [join(folder, VKEY_FILE), join(dirname(folder), VKEY_FILE)]

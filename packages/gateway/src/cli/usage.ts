@@ -230,6 +230,8 @@ countersign-record header of an answer; INDEX is a place in the log.
   -c, --config FILE  the log of this configuration (default:
                      ./countersign.yaml)
       --vkey KEY     the log's key, or a file with it
+      --policy FILE  whose cosignatures count (c2sp.org/tlog-policy; default:
+                     the policy of the configuration)
       --json         print JSON
 
 Example:
@@ -253,8 +255,8 @@ Example:
   countersign prove 0 -o boot.tlog-proof --entry-out boot.entry
 `,
 
-  verify: `Usage: countersign verify [DIR|URL] [--vkey KEY] [--from-checkpoint FILE]
-       countersign verify FILE.tlog-proof --entry FILE [--vkey KEY]
+  verify: `Usage: countersign verify [DIR|URL] [options]
+       countersign verify FILE.tlog-proof --entry FILE [options]
 
 The first re-hashes a whole log, checks the signature and the structure of every
 record, and names what is wrong and where. In a data folder it also checks the
@@ -263,6 +265,8 @@ write-ahead log. Without DIR it takes the log of the configuration. The second
 checks one proof.
 
       --vkey KEY              the log's key, or a file with it
+      --policy FILE           demand the cosignatures that this policy asks for
+                              (c2sp.org/tlog-policy)
       --from-checkpoint FILE  a checkpoint you kept: the log must extend it
       --entry FILE            the record that the proof is about
   -c, --config FILE           the log of this configuration (default:

@@ -1,18 +1,23 @@
 import { readFile, stat } from 'node:fs/promises'
 import { RECEIPT_EXTENSION, verifyReceipt } from '@countersign/tlog/receipt'
 import { TlogError } from '@countersign/tlog/errors'
+import { formatVkey } from '@countersign/tlog/key'
+import { describeQuorum } from '@countersign/tlog/witness-policy'
 import { verifyCommand } from '@countersign/verifier/command'
+import { cosignersOf } from '@countersign/verifier/witnesses'
 import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
 import { readArguments, usageError } from './arguments.ts'
 import { CommandError, messageOf } from './errors.ts'
 import { findFolders, readVkeys, VKEY_FILE } from './log-place.ts'
-import { ANSWER_IS_NO, DONE, paintFor, print, printJson } from './terminal.ts'
+import { ANSWER_IS_NO, DONE, escapeText, paintFor, print, printJson } from './terminal.ts'
 import type { Command, Io } from './terminal.ts'
+import { readPolicy, withLogs } from './witness-policy.ts'
 
 const COMMAND = 'verify'
 
 interface Wanted {
   readonly vkeys: readonly string[]
+  readonly policy: string | undefined
   readonly fromCheckpoint: string | undefined
   readonly config: string | undefined
   readonly json: boolean
@@ -24,6 +29,7 @@ export const verify: Command = async (args, io) => {
     command: COMMAND,
     options: {
       vkey: { type: 'string', multiple: true },
+      policy: { type: 'string' },
       'from-checkpoint': { type: 'string' },
       entry: { type: 'string' },
       config: { type: 'string', short: 'c' },
@@ -32,7 +38,7 @@ export const verify: Command = async (args, io) => {
     positionalsMax: 1,
   })
   const [place] = positionals
-  const { vkey: vkeys = [], config, entry, json = false } = values
+  const { vkey: vkeys = [], policy, config, entry, json = false } = values
   if (place?.endsWith(RECEIPT_EXTENSION) === true || entry !== undefined) {
     if (place === undefined || entry === undefined) {
       throw usageError(
@@ -40,21 +46,28 @@ export const verify: Command = async (args, io) => {
         'could not check the proof: it takes a .tlog-proof file and --entry with the record',
       )
     }
-    return await verifyProof({ proof: place, entry, vkeys, json }, io)
+    return await verifyProof({ proof: place, entry, vkeys, policy, json }, io)
   }
   return await verifyLog(
     place,
-    { vkeys, config, json, fromCheckpoint: values['from-checkpoint'] },
+    { vkeys, policy, config, json, fromCheckpoint: values['from-checkpoint'] },
     io,
   )
 }
 
 /** The verifier's own command over the public log; in a data folder, over its addenda too. */
 async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Promise<number> {
-  const { dataDir, logPlace, vkeyFiles } = await findFolders({ place, config: wanted.config })
-  const beside = wanted.vkeys.length === 0 ? await firstThere(vkeyFiles) : undefined
-  const vkeys = beside === undefined ? wanted.vkeys : [beside]
+  const found = await findFolders({ place, config: wanted.config })
+  const { dataDir, logPlace } = found
+  const beside = wanted.vkeys.length === 0 ? await firstThere(found.vkeyFiles) : undefined
+  const given = beside === undefined ? wanted.vkeys : [beside]
+  // Without a key of the log nothing is checked, and that is said: witnesses alone must not hide it.
+  const vkeys =
+    given.length === 0 || wanted.policy !== undefined
+      ? given
+      : [...given, ...(await configuredWitnesses(found.policyFile))]
   const args = [dataDir ?? logPlace, ...vkeys.flatMap((vkey) => ['--vkey', vkey])]
+  if (wanted.policy !== undefined) args.push('--policy', wanted.policy)
   if (wanted.fromCheckpoint !== undefined) args.push('--from-checkpoint', wanted.fromCheckpoint)
   if (wanted.json) args.push('--json')
   const { checkPrivateFiles } = await import('./private-files.ts')
@@ -69,34 +82,49 @@ async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Pro
   )
 }
 
+/** The witnesses of the configuration are shown; only `--policy` demands them. */
+async function configuredWitnesses(policyFile: string | undefined): Promise<string[]> {
+  if (policyFile === undefined) return []
+  return (await readPolicy(policyFile)).witnesses.map(({ key }) => formatVkey(key))
+}
+
+interface Proof {
+  readonly proof: string
+  readonly entry: string
+  readonly vkeys: readonly string[]
+  readonly policy: string | undefined
+  readonly json: boolean
+}
+
 async function verifyProof(
-  {
-    proof,
-    entry,
-    vkeys,
-    json,
-  }: { proof: string; entry: string; vkeys: readonly string[]; json: boolean },
+  { proof, entry, vkeys, policy: policyFile, json }: Proof,
   io: Io,
 ): Promise<number> {
-  const given = vkeys.length > 0 ? vkeys : [(await firstThere([VKEY_FILE])) ?? needsVkey()]
+  const policy = policyFile === undefined ? undefined : await readPolicy(policyFile)
+  const beside = vkeys.length > 0 ? undefined : await firstThere([VKEY_FILE])
+  const given = beside === undefined ? vkeys : [beside]
+  if (given.length === 0 && (policy?.logs ?? []).length === 0) needsVkey()
   const keys = (await Promise.all(given.map(readVkeys))).flat()
   const [receipt, record] = [await readInput(proof), await readInput(entry)]
   const paint = paintFor(io.stdout)
   try {
-    const { index, checkpoint } = await verifyReceipt({
+    const { index, checkpoint, verified } = await verifyReceipt({
       receipt,
       entry: record,
-      keys,
+      ...(policy === undefined ? { keys } : { policy: withLogs(policy, keys) }),
       sha256,
       verify: ed25519Verify,
       verifyMlDsa44: mlDsa44.verify,
     })
+    const witnesses = cosignersOf(verified, checkpoint.origin)
     if (json)
       printJson(io, {
         verified: true,
         index: Number(index),
         size: Number(checkpoint.size),
         origin: checkpoint.origin,
+        witnesses,
+        ...(policy === undefined ? {} : { quorum: describeQuorum(policy) }),
       })
     else {
       print(
@@ -104,6 +132,10 @@ async function verifyProof(
         `${paint.green('proof verified')}: ${entry} is record ${index} of ${checkpoint.origin}`,
       )
       print(io, `  in the tree of ${checkpoint.size} records that its key signed`)
+      for (const { name, time } of witnesses)
+        print(io, `  cosigned by ${escapeText(name)} at ${time}`)
+      if (policy !== undefined)
+        print(io, `  the quorum holds: ${escapeText(describeQuorum(policy))}`)
     }
     return DONE
   } catch (cause) {
