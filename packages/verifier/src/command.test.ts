@@ -189,7 +189,7 @@ test('help is what it is, and ends with an example', async () => {
   assert.equal(code, 0)
   assert.match(
     out,
-    /^Usage: countersign-verify <directory\|url> \[--vkey KEY\|FILE\]\.\.\. \[--from-checkpoint FILE\] \[--json\]\n/,
+    /^Usage: countersign-verify <directory\|url> \[--vkey KEY\|FILE\]\.\.\. \[--policy FILE\] \[--from-checkpoint FILE\] \[--json\]\n/,
   )
   assert.match(
     out,

@@ -40,8 +40,7 @@ export interface CommandHooks {
 const THREADS_MAX = 16
 
 function usage(program: string): string {
-  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--policy FILE]
-       [--from-checkpoint FILE] [--json]
+  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--policy FILE] [--from-checkpoint FILE] [--json]
 
 Re-hashes every byte of a log and holds it against its signed checkpoint. Says which file is wrong, and where.
 The directory is a published log (it holds "checkpoint" and "tile/") or a data folder with such a log in "log/".
