@@ -165,7 +165,10 @@ test('a route that demands D2 is refused without its quorum, on record, and pass
   assert.match(holds.stdout, /the quorum holds: all of \(w1, w2\)/)
   // A policy that asks for somebody else is not met by these.
   const third = await openWitness(rig, 'w3')
-  const stricter = `${policy.replace('group both all w1 w2', `witness w3 ${third.vkey}\ngroup both all w1 w2 w3`)}`
+  const stricter = policy.replace(
+    'group both all w1 w2',
+    `witness w3 ${third.vkey}\ngroup both all w1 w2 w3`,
+  )
   await writeFile(join(rig.dir, 'stricter.policy'), stricter)
   assert.equal((await rig.command(...proof, 'stricter.policy')).code, 1)
   const unmet = await rig.command('verify', '--policy', 'stricter.policy')

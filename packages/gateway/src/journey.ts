@@ -111,10 +111,11 @@ async function walkStrictly(walk: Walk, rooms: Rooms): Promise<void> {
     ? await exchange.forward(decision, { record, hold: true })
     : exchange.refuse(decision, record)
   try {
-    await outcomeDurable(rooms.write.outcome(captured, decision, held.observed), rooms, {
-      level,
-      ended: () => rooms.open.ended(captured.id),
-    })
+    await outcomeDurable(
+      rooms.write.outcome({ captured, actor, decision, observed: held.observed }),
+      rooms,
+      { level, ended: () => rooms.open.ended(captured.id) },
+    )
   } catch (cause) {
     // What the client has must not look complete: its outcome is not on record yet.
     held.abort()
@@ -206,7 +207,7 @@ function failClosed(walk: Walk, rooms: Rooms, { failure, cause }: Closing): void
   const observed = unavailable(failure)
   const intentWaits = rooms.losses.isWaiting(cause)
   const draft = intentWaits
-    ? rooms.write.outcome(captured, decision, observed)
+    ? rooms.write.outcome({ captured, actor, decision, observed })
     : rooms.write.single({ captured, actor, decision, observed })
   rooms
     .append(draft, { onLevel: () => rooms.open.ended(captured.id) })

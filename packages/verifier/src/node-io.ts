@@ -31,7 +31,7 @@ export const nodeCrypto: Crypto = {
   sha256Into,
   ed25519Verify: (publicKey, message, signature) =>
     verify(null, message, spki(SPKI_PREFIX, publicKey), signature),
-  mldsa44Verify: (publicKey, message, signature) =>
+  verifyMlDsa44: (publicKey, message, signature) =>
     verify(null, message, spki(ML_DSA_44_PREFIX, publicKey), signature),
 }
 

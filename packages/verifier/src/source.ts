@@ -24,7 +24,7 @@ export interface Crypto {
   readonly sha256Into: Sha256Into
   readonly ed25519Verify: Ed25519Verify
   /** Where there is none, keys of type 0x06 count as unknown. */
-  readonly mldsa44Verify?: MlDsa44Verify | undefined
+  readonly verifyMlDsa44?: MlDsa44Verify | undefined
 }
 
 /** The bytes of a tile or bundle. A partial one may have given way to a wider one since the checkpoint: then that is cut to width. */

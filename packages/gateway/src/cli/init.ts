@@ -15,7 +15,8 @@ import type { Command } from './terminal.ts'
 
 const SECRET_FILE_MODE = 0o600
 const SECRET_FOLDER_MODE = 0o700
-const FINGERPRINT_KEY_BYTES = 32
+/** Of the key of the fingerprints, and of the tenant's. */
+const KEY_BYTES = 32
 
 /** A file of keys before `countersign keys` puts one into it. */
 const NO_KEYS = '# Kept by `countersign keys`.\nversion: 1\nkeys: []\n'
@@ -103,10 +104,8 @@ export async function initialise(wanted: {
     await writeSecret(join(secrets, 'sequencer.skey'), lines([sequencer.skey]))
     // Public: a signer on another host knows the ledger by it.
     await writeDurably(join(secrets, 'sequencer.vkey'), lines([sequencer.vkey]))
-    await writeSecret(
-      join(secrets, 'fingerprint.key'),
-      `${randomBytes(FINGERPRINT_KEY_BYTES).toString('hex')}\n`,
-    )
+    for (const file of ['fingerprint.key', 'tenant.key'])
+      await writeSecret(join(secrets, file), `${randomBytes(KEY_BYTES).toString('hex')}\n`)
     for (const file of ['api-keys.yaml', 'egress-orders.yaml'])
       await writeSecret(join(secrets, file), NO_KEYS)
     const vkeys = logKeys.map(({ vkey }) => vkey)

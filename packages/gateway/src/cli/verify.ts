@@ -8,7 +8,7 @@ import { cosignersOf } from '@countersign/verifier/witnesses'
 import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
 import { readArguments, usageError } from './arguments.ts'
 import { CommandError, messageOf } from './errors.ts'
-import { findFolders, readVkeys, VKEY_FILE } from './log-place.ts'
+import { findFolders, readVkeys, unsealingAt, VKEY_FILE } from './log-place.ts'
 import { ANSWER_IS_NO, DONE, escapeText, paintFor, print, printJson } from './terminal.ts'
 import type { Command, Io } from './terminal.ts'
 import { readPolicy, withLogs } from './witness-policy.ts'
@@ -20,7 +20,10 @@ interface Wanted {
   readonly policy: string | undefined
   readonly fromCheckpoint: string | undefined
   readonly config: string | undefined
+  readonly addenda: boolean
   readonly json: boolean
+  /** `--complete` and its companions, as the verifier's own command reads them. */
+  readonly completeness: readonly string[]
 }
 
 /** `countersign verify`: a whole log, or one proof. */
@@ -31,14 +34,19 @@ export const verify: Command = async (args, io) => {
       vkey: { type: 'string', multiple: true },
       policy: { type: 'string' },
       'from-checkpoint': { type: 'string' },
+      complete: { type: 'boolean' },
+      range: { type: 'string' },
+      since: { type: 'string' },
+      until: { type: 'string' },
       entry: { type: 'string' },
       config: { type: 'string', short: 'c' },
+      addenda: { type: 'boolean' },
       json: { type: 'boolean' },
     },
     positionalsMax: 1,
   })
   const [place] = positionals
-  const { vkey: vkeys = [], policy, config, entry, json = false } = values
+  const { vkey: vkeys = [], policy, config, entry, addenda = false, json = false } = values
   if (place?.endsWith(RECEIPT_EXTENSION) === true || entry !== undefined) {
     if (place === undefined || entry === undefined) {
       throw usageError(
@@ -48,17 +56,40 @@ export const verify: Command = async (args, io) => {
     }
     return await verifyProof({ proof: place, entry, vkeys, policy, json }, io)
   }
+  const completeness = completenessArguments(values)
   return await verifyLog(
     place,
-    { vkeys, policy, config, json, fromCheckpoint: values['from-checkpoint'] },
+    {
+      vkeys,
+      policy,
+      config,
+      addenda,
+      json,
+      fromCheckpoint: values['from-checkpoint'],
+      completeness,
+    },
     io,
   )
+}
+
+function completenessArguments(values: {
+  complete?: boolean
+  range?: string
+  since?: string
+  until?: string
+}): string[] {
+  const args = values.complete === true ? ['--complete'] : []
+  for (const name of ['range', 'since', 'until'] as const) {
+    const value = values[name]
+    if (value !== undefined) args.push(`--${name}`, value)
+  }
+  return args
 }
 
 /** The verifier's own command over the public log; in a data folder, over its addenda too. */
 async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Promise<number> {
   const found = await findFolders({ place, config: wanted.config })
-  const { dataDir, logPlace } = found
+  const { dataDir, logPlace, configFile } = found
   const beside = wanted.vkeys.length === 0 ? await firstThere(found.vkeyFiles) : undefined
   const given = beside === undefined ? wanted.vkeys : [beside]
   // Without a key of the log nothing is checked, and that is said: witnesses alone must not hide it.
@@ -69,17 +100,28 @@ async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Pro
   const args = [dataDir ?? logPlace, ...vkeys.flatMap((vkey) => ['--vkey', vkey])]
   if (wanted.policy !== undefined) args.push('--policy', wanted.policy)
   if (wanted.fromCheckpoint !== undefined) args.push('--from-checkpoint', wanted.fromCheckpoint)
+  args.push(...wanted.completeness)
+  if (wanted.addenda) args.push('--addenda')
   if (wanted.json) args.push('--json')
-  const { checkPrivateFiles } = await import('./private-files.ts')
-  return await verifyCommand(
-    args,
-    {
-      stdout: (text) => io.stdout.write(text),
-      stderr: (text) => io.stderr.write(text),
-      isTerminal: io.stderr.isTTY === true,
-    },
-    { program: 'countersign', extra: checkPrivateFiles },
-  )
+  const { checkWriteAhead, packedAddenda } = await import('./private-files.ts')
+  const unsealing = dataDir === undefined ? undefined : await unsealingAt({ dataDir, configFile })
+  try {
+    return await verifyCommand(
+      args,
+      {
+        stdout: (text) => io.stdout.write(text),
+        stderr: (text) => io.stderr.write(text),
+        isTerminal: io.stderr.isTTY === true,
+      },
+      {
+        program: 'countersign',
+        addenda: (folder) => packedAddenda(folder, unsealing),
+        extra: checkWriteAhead,
+      },
+    )
+  } finally {
+    unsealing?.close()
+  }
 }
 
 /** The witnesses of the configuration are shown; only `--policy` demands them. */

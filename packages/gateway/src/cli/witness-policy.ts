@@ -9,7 +9,7 @@ import { cosignersOf, knownKeys, quorumOf } from '@countersign/verifier/witnesse
 import type { Cosigner, Quorum } from '@countersign/verifier/witnesses'
 import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
 import { CommandError, messageOf } from './errors.ts'
-import { broken } from './published-log.ts'
+import { broken } from '../follow.ts'
 
 /** How far a checkpoint has come. */
 export interface Witnessed {
@@ -41,7 +41,7 @@ export function withLogs(policy: WitnessPolicy, keys: readonly VerifierKey[]): W
 
 /**
  * Who cosigned a checkpoint that its log has signed.
- * @throws {CommandError} `LOG_BROKEN` when a cosignature of a trusted witness does not verify
+ * @throws {FollowError} `FOLLOW_BROKEN` when a cosignature of a trusted witness does not verify
  */
 export async function witnessedBy(
   note: string,

@@ -16,6 +16,7 @@ export interface Finding {
 /** Every contradiction in a configuration that is sound key by key. */
 export function crossCheck(config: Config): Finding[] {
   return [
+    ...checkSealing(config),
     ...checkListeners(config),
     ...checkSigner(config),
     ...checkIdentities(config),
@@ -29,6 +30,13 @@ export function crossCheck(config: Config): Finding[] {
 
 const error = (path: Path, message: string): Finding => ({ level: 'error', path, message })
 const warning = (path: Path, message: string): Finding => ({ level: 'warning', path, message })
+
+function checkSealing({ seal }: Config): Finding[] {
+  if (seal !== undefined) return []
+  const message =
+    "there is no 'seal': names, addresses and bodies are stored in clear, and a person can not be erased from copies"
+  return [warning(['seal'], message)]
+}
 
 function checkListeners(config: Config): Finding[] {
   const found: Finding[] = []

@@ -32,6 +32,7 @@ function namedFiles(config: Config): NamedFile[] {
     { path: ['sequencer', 'key'], file: config.sequencer.key },
     { path: ['fingerprintKey'], file: config.fingerprintKey },
   ]
+  if (config.seal !== undefined) files.push({ path: ['seal', 'key'], file: config.seal.key })
   const { policy, ca } = config.witnesses ?? {}
   for (const [member, file] of Object.entries({ policy, ca })) {
     if (file !== undefined) files.push({ path: ['witnesses', member], file })

@@ -4,6 +4,7 @@
  */
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
+import { path, signer } from './signer-schema.ts'
 
 export { decodeSegment, parseRouteTemplate } from './route-template.ts'
 export type { RouteTemplate } from './route-template.ts'
@@ -34,7 +35,6 @@ function quantity(unit: 'ms' | 'B', example: string): z.ZodType<number, string> 
 const duration = (example: string): z.ZodType<number, string> => quantity('ms', example)
 const bytes = (example: string): z.ZodType<number, string> => quantity('B', example)
 
-const path = z.string().min(1).describe('A path, relative to the folder of this file.')
 const name = z
   .string()
   .regex(
@@ -343,29 +343,7 @@ export const configSchema = z.strictObject({
   data: path
     .default('./countersign-data')
     .describe('Folder of the log, its write-ahead log, and sockets.'),
-  signer: z
-    .union([
-      z.strictObject({
-        key: path.describe('File of the signing keys, made by `countersign init`.'),
-        state: path.describe('Folder in which the signer keeps what it last signed.'),
-        socket: path.optional().describe('Where it listens; in `state` by default.'),
-      }),
-      z.strictObject({
-        url: z
-          .url()
-          .describe(
-            'Where `countersign signer --listen` runs on another host: https, or http on the loopback.',
-          ),
-        ca: path
-          .optional()
-          .describe(
-            'PEM file of the authorities to believe at `url`; the platform’s own by default.',
-          ),
-      }),
-    ])
-    .describe(
-      'The signing process: its keys (made by init) and state on this host, or its `url` on another.',
-    ),
+  signer,
   sequencer: z
     .strictObject({ key: path.describe('File of its key, made by `countersign init`.') })
     .describe('The key by which the ledger proves itself to the signer.'),
@@ -387,6 +365,16 @@ export const configSchema = z.strictObject({
     .optional()
     .describe('Whose cosignatures the log asks for, every second and for routes that demand D2.'),
   fingerprintKey: path.describe('32 random bytes (hex) that key the fingerprints of credentials.'),
+  seal: z
+    .strictObject({
+      key: path.describe(
+        "File of the tenant's key, made by `countersign init`: 32 random bytes (hex). Who loses it cannot open what was sealed.",
+      ),
+    })
+    .optional()
+    .describe(
+      'Seal what identifies or reveals, so that it can be erased. Without it, addenda are stored in clear.',
+    ),
   listen: z
     .strictObject({
       inbound: listener.optional().describe('Requests to the services.'),

@@ -60,11 +60,20 @@ export interface AppendOptions {
   readonly onLevel?: (receipt: Receipt) => void
 }
 
+/** How many records of a session, and how many of them in which phase; the others are single. */
+export interface Written {
+  readonly records: number
+  readonly intents: number
+  readonly outcomes: number
+}
+
 /** A connection to the ledger that outlives the ledger. */
 export interface Ledger {
   readonly session: string
   /** Drafts accepted and not yet durable. */
   readonly pending: number
+  /** Drafts accepted so far: each has its number in the session and is on record, or will be. */
+  readonly written: Written
   /** False while the ledger is away. */
   readonly up: boolean
   /**
@@ -127,6 +136,8 @@ class Client implements Ledger {
   #unseen: number
   #seq = 0
   #prev: string | undefined
+  #intents = 0
+  #outcomes = 0
   #flushScheduled = false
   #timer: NodeJS.Timeout | undefined
   #pauseMs = RECONNECT_MS_MIN
@@ -155,6 +166,10 @@ class Client implements Ledger {
     return this.#queue.size
   }
 
+  get written(): Written {
+    return { records: this.#seq, intents: this.#intents, outcomes: this.#outcomes }
+  }
+
   get up(): boolean {
     return this.#link !== undefined
   }
@@ -172,7 +187,8 @@ class Client implements Ledger {
       this.#prev === undefined
         ? { session: this.session, seq: this.#seq }
         : { session: this.session, seq: this.#seq, prev: this.#prev }
-    const { entry, addenda } = encodeDraft(draft, stamp, sha256)
+    const { entry } = encodeDraft(draft, stamp, sha256)
+    const { addenda } = draft
     const bytes = sectionBytes(entry, addenda)
     if (bytes > this.#draftBytesMax) {
       throw new LedgerError(
@@ -183,6 +199,8 @@ class Client implements Ledger {
     // Accepted: from here on it has its number, and is written whatever happens to the ledger.
     this.#seq += 1
     this.#prev = draft.leaf.id
+    if (draft.leaf.phase === 'intent') this.#intents += 1
+    if (draft.leaf.phase === 'outcome') this.#outcomes += 1
     return new Promise((resolve, reject) => {
       const reached = (at: AcknowledgementLevel, index: number): void => {
         const receipt: Receipt = { leafIndex: leafIndex(index), level: at }

@@ -372,6 +372,20 @@ class Core implements Backend {
   }
 }
 
+function signerOf({ signerSocket, signerUrl }: LedgerOptions): SignerPlace {
+  if (signerUrl !== undefined) return signerUrl
+  assert.ok(signerSocket !== undefined, 'a ledger has a signer')
+  return { socketPath: signerSocket }
+}
+
+function inUse({ dataDir, lock }: Layout): never {
+  throw new LedgerError(
+    'LEDGER_IN_USE',
+    `could not open the log in ${dataDir}: another process uses it (${lock})`,
+    { hint: 'stop the other process; one log has one writer' },
+  )
+}
+
 /** Where the checkpoints of at least so many records come from. */
 interface Heads {
   readonly witnessed: (size: number) => Promise<Head>
@@ -384,20 +398,6 @@ function noWitnesses(): never {
     'WITNESS_QUORUM',
     'could not have the record witnessed: no witnesses are configured',
     { hint: 'name a policy under witnesses' },
-  )
-}
-
-function signerOf({ signerSocket, signerUrl }: LedgerOptions): SignerPlace {
-  if (signerUrl !== undefined) return signerUrl
-  assert.ok(signerSocket !== undefined, 'a ledger has a signer')
-  return { socketPath: signerSocket }
-}
-
-function inUse({ dataDir, lock }: Layout): never {
-  throw new LedgerError(
-    'LEDGER_IN_USE',
-    `could not open the log in ${dataDir}: another process uses it (${lock})`,
-    { hint: 'stop the other process; one log has one writer' },
   )
 }
 

@@ -7,11 +7,12 @@
  * | type | payload of the request | payload of the answer |
  * |---|---|---|
  * | 1 HELLO | session, UTF-8. An older connection of the session is closed first, so nothing of it can still be written | STATUS |
- * | 2 APPEND | u8 level (0, 1 or 2), u32 count, u32 bytes of entries, entries (bundle encoding), addenda (u32 length, bytes) | u64 index of the first; they are durable |
+ * | 2 APPEND | u8 level (0, 1 or 2), u32 count, u32 bytes of entries, entries (bundle encoding), addenda (u32 length, bytes; sealed ones as in the WAL) | u64 index of the first; they are durable |
  * | 3 PROVE | u64 index, u8 level (1 or 2) | text of a `.tlog-proof`, UTF-8 |
  * | 4 ENTRIES | u64 from, u32 count at most | u64 from, entries (bundle encoding), perhaps fewer |
  * | 5 STATUS | | `LedgerStatus`, JSON |
  * | 6 PUBLISH | | nothing; all that was durable is published |
+ * | 16 ERASE | u64 index of an erasure record | u64 how many addenda were removed from the packs |
  * | 0x87 SIGNED | | u64 size of the signed checkpoint: the second answer to an APPEND of level 1 or 2 |
  * | 0x88 WITNESSED | | u64 size of the checkpoint that the quorum cosigned: the third answer to an APPEND of level 2 |
  * | 0xff ERROR | | code, newline, message, UTF-8 |
@@ -32,6 +33,7 @@ export const MessageType = {
   entries: 4,
   status: 5,
   publish: 6,
+  erase: 16,
   signed: 0x87,
   witnessed: 0x88,
   error: 0xff,

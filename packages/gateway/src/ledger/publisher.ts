@@ -69,6 +69,21 @@ export class Publisher {
     }
   }
 
+  /** Runs work while nothing is being published, such as on the pack that publications write. */
+  async alone<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#underWay !== undefined) await this.#underWay.catch(() => undefined)
+    const working = work()
+    this.#underWay = working
+      .then(
+        () => undefined,
+        () => undefined,
+      )
+      .finally(() => {
+        this.#underWay = undefined
+      })
+    return working
+  }
+
   /** Puts cosignatures that came late under the checkpoint that is published, if it is of this head. */
   async renew(head: Head): Promise<void> {
     while (this.#underWay !== undefined) await this.#underWay.catch(() => undefined)
@@ -206,8 +221,8 @@ async function putAddenda(packs: PackWriter, frame: Frame): Promise<void> {
   eachEntry(frame.entries, (entry) => counts.push(addendaCount(entry)))
   let next = 0
   for (const [n, count] of counts.entries()) {
-    for (const [ordinal, content] of addenda.slice(next, next + count).entries()) {
-      await packs.add(frame.firstIndex + n, ordinal, content)
+    for (const [ordinal, addendum] of addenda.slice(next, next + count).entries()) {
+      await packs.add(frame.firstIndex + n, ordinal, addendum)
     }
     next += count
   }

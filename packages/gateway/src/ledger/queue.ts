@@ -4,13 +4,14 @@
  */
 import type { AcknowledgementLevel } from '@countersign/record/vocabulary'
 import { putAddendum, putEntry, sectionBytes } from './entries.ts'
+import type { StoredAddendum } from './entries.ts'
 import { appendRoom, wireLevel } from './protocol.ts'
 import type { WireLevel } from './protocol.ts'
 
 /** One draft in its final bytes, and who waits for it. */
 export interface Waiting {
   readonly entry: Uint8Array
-  readonly addenda: readonly Uint8Array[]
+  readonly addenda: readonly StoredAddendum[]
   readonly bytes: number
   readonly level: AcknowledgementLevel
   /** Called for each level that the record reaches, up to `level`. */

@@ -8,7 +8,7 @@ import type { TestOrigin, TestWitness } from './testing/setup.ts'
 import { WitnessState } from './witness-state.ts'
 
 const ORIGIN = 'log.example.com/test'
-/** Odd, so that all places in a word are met; the slots themselves are cut at every byte in platform/slots.test.ts. */
+/** Odd, so that all places in a word are met; the slots themselves are cut at every byte in slots.test.ts. */
 const STRIDE_BYTES = 311
 
 async function cosigned(

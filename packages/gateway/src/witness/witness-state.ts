@@ -7,10 +7,11 @@
 import { parseCheckpoint } from '@countersign/tlog/checkpoint'
 import { emptyRoot } from '@countersign/tlog/hash'
 import { parseNote } from '@countersign/tlog/note'
-import { sha256, Slots } from '../platform.ts'
-import type { SlotFormat } from '../platform.ts'
+import { sha256 } from '../platform.ts'
 import { codeOf, messageOf, WitnessError } from './errors.ts'
 import { LOGS_MAX, STATE_SLOT_BYTES } from './limits.ts'
+import { Slots } from './slots.ts'
+import type { SlotFormat } from './slots.ts'
 
 const FORMAT: SlotFormat = { magic: 'CSWITN 1', slotBytes: STATE_SLOT_BYTES }
 

@@ -7,7 +7,7 @@ import { closeSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'nod
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { crc32c } from '@node-rs/crc32'
-import { syncDirectory, writeDurably } from './durable.ts'
+import { syncDirectory, writeDurably } from '../platform.ts'
 
 /** What such a file looks like. `magic` is 8 ASCII characters; a payload fits `slotBytes` less 20. */
 export interface SlotFormat {

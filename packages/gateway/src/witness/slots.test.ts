@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { Slots } from '../platform.ts'
+import { Slots } from './slots.ts'
 
 const format = { magic: 'CSTEST 1', slotBytes: 64 }
 const PAYLOAD_BYTES = 44
