@@ -7,6 +7,8 @@ import { parseArgs } from 'node:util'
 import { TlogError } from '@countersign/tlog/errors'
 import { parseVkey } from '@countersign/tlog/key'
 import type { VerifierKey } from '@countersign/tlog/key'
+import { parsePolicy } from '@countersign/tlog/witness-policy'
+import type { WitnessPolicy } from '@countersign/tlog/witness-policy'
 
 import { servedAddenda } from './addenda.ts'
 import type { AddendaSource } from './addenda.ts'
@@ -45,8 +47,9 @@ export interface CommandHooks {
 const THREADS_MAX = 16
 
 function usage(program: string): string {
-  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--from-checkpoint FILE] [--continues DIR|URL]
-       [--addenda] [--complete [--range FIRST-LAST | --since TIME] [--until TIME]] [--json]
+  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--policy FILE] [--from-checkpoint FILE]
+       [--continues DIR|URL] [--addenda]
+       [--complete [--range FIRST-LAST | --since TIME] [--until TIME]] [--json]
        ${program} <bundle.zip> [--vkey KEY|FILE]... [--policy FILE] [--json]
 
 Re-hashes every byte of a log and holds it against its signed checkpoint. Says which file is wrong, and where.
@@ -55,6 +58,8 @@ A bundle is what 'countersign export' and 'countersign disclose' write: a part o
 
   --vkey KEY|FILE          believe this key; give the log's own, and those of witnesses. May be repeated.
                            Without one, signatures are NOT checked: the files are only compared with each other.
+  --policy FILE            demand the cosignatures that this c2sp.org/tlog-policy file asks for; its keys, of logs and
+                           of witnesses, are believed like those of --vkey. For a bundle: instead of the policy in it.
   --from-checkpoint FILE   an earlier checkpoint of the log: fail when the log shrank or forked since.
   --continues DIR|URL      the log that this one continues: fail when it is not what entry 0 of this one says. Give the
                            old log's key, too.
@@ -62,7 +67,6 @@ A bundle is what 'countersign export' and 'countersign disclose' write: a part o
                            first, its heartbeats count what is there, and it ends. Lists known gaps and open intents.
   --range FIRST-LAST       judge these entries only, counted from 0, both included.
   --since, --until TIME    judge the records of this time only, such as 2026-07-30T12:00:00Z; one or both.
-  --policy FILE            for a bundle: a tlog-policy of your own, instead of the one in it.
   --addenda                fetch every addendum that the records name, and tell what was erased lawfully from what is
                            missing. Without it, only those of a data folder are looked at, by 'countersign verify'.
   --json                   print the report as JSON.
@@ -89,9 +93,7 @@ export async function verifyCommand(
       return 0
     }
     if (isBundle(asked.target)) return await verifyBundle(asked, io, program)
-    if (asked.policy !== undefined)
-      throw new VerifierError('USAGE', 'could not verify: --policy is for a bundle')
-    if (asked.keys.length === 0)
+    if (asked.keys.length === 0 && asked.policy === undefined)
       io.stderr(
         `${program}: warning: no --vkey was given: SIGNATURES ARE NOT CHECKED, anyone could have made this log\n`,
       )
@@ -119,7 +121,7 @@ export type { Report }
 interface Asked {
   readonly target: string
   readonly keys: readonly VerifierKey[]
-  readonly policy: Uint8Array | undefined
+  readonly policy: WitnessPolicy | undefined
   readonly from: Uint8Array | undefined
   readonly continues: LogSource | undefined
   readonly complete: VerifyOptions['complete']
@@ -133,11 +135,11 @@ function readArguments(args: readonly string[]): Asked | 'help' {
   const [target, ...more] = positionals
   if (target === undefined || more.length > 0)
     throw new VerifierError('USAGE', 'could not verify: give one directory, URL or bundle')
-  const { policy, 'from-checkpoint': fromFile } = values
+  const fromFile = values['from-checkpoint']
   return {
     target,
     keys: (values.vkey ?? []).flatMap(readKeys),
-    policy: policy === undefined ? undefined : readFile(policy, 'the policy'),
+    policy: values.policy === undefined ? undefined : readPolicy(values.policy),
     from: fromFile === undefined ? undefined : readFile(fromFile, 'the earlier checkpoint'),
     continues: values.continues === undefined ? undefined : placeOf(values.continues).source,
     complete: readAskedRange(values),
@@ -149,9 +151,9 @@ function readArguments(args: readonly string[]): Asked | 'help' {
 interface Parsed {
   values: {
     vkey?: string[]
+    policy?: string
     'from-checkpoint'?: string
     continues?: string
-    policy?: string
     complete?: boolean
     range?: string
     since?: string
@@ -170,9 +172,9 @@ function parse(args: readonly string[]): Parsed {
       allowPositionals: true,
       options: {
         vkey: { type: 'string', multiple: true },
+        policy: { type: 'string' },
         'from-checkpoint': { type: 'string' },
         continues: { type: 'string' },
-        policy: { type: 'string' },
         complete: { type: 'boolean' },
         range: { type: 'string' },
         since: { type: 'string' },
@@ -210,6 +212,20 @@ function readKeys(keyOrFile: string): VerifierKey[] {
   }
 }
 
+function readPolicy(path: string): WitnessPolicy {
+  const bytes = readFile(path, 'the policy')
+  try {
+    return parsePolicy(bytes, nodeCrypto.sha256)
+  } catch (cause) {
+    if (!(cause instanceof TlogError)) throw cause
+    throw new VerifierError(
+      'POLICY_UNREADABLE',
+      `could not use --policy ${path}: ${cause.message}`,
+      { cause },
+    )
+  }
+}
+
 function readFile(path: string, what: string): Uint8Array {
   try {
     return readFileSync(path)
@@ -223,11 +239,11 @@ function readFile(path: string, what: string): Uint8Array {
 }
 
 function optionsFor(
-  { target, keys, from, continues, complete, addenda: wanted }: Asked,
+  { target, keys, policy, from, continues, complete, addenda: wanted }: Asked,
   hooks: CommandHooks,
   onProgress: (done: number, size: number) => void,
 ): VerifyOptions {
-  const common = { crypto: nodeCrypto, keys, from, continues, complete, onProgress }
+  const common = { crypto: nodeCrypto, keys, policy, from, continues, complete, onProgress }
   const { source, directory, dataDir } = placeOf(target)
   const beside = dataDir === undefined ? undefined : hooks.addenda?.(dataDir)
   const addenda = beside ?? (wanted ? servedAddenda(source) : undefined)

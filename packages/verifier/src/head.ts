@@ -8,16 +8,21 @@ import { openNote, parseNote } from '@countersign/tlog/note'
 import { consistencyProofAsync, verifyConsistency } from '@countersign/tlog/proof'
 import { toTreeSize } from '@countersign/tlog/size'
 import { nodeFromTile, placeOfNode, tileWidth } from '@countersign/tlog/tile'
+import type { WitnessPolicy } from '@countersign/tlog/witness-policy'
 
 import type { Findings } from './finding.ts'
 import { reasonOf } from './range.ts'
 import { readTile } from './source.ts'
 import type { Crypto, LogSource } from './source.ts'
+import { cosignersOf, knownKeys, quorumOf } from './witnesses.ts'
+import type { Cosigner, Quorum } from './witnesses.ts'
 
-/** A checkpoint that is believed, and the names of those who signed it. */
+/** A checkpoint that is believed, the name it was signed under, and who countersigned it. */
 export interface Head {
   readonly checkpoint: Checkpoint
   readonly signedBy: readonly string[]
+  readonly witnessedBy: readonly Cosigner[]
+  readonly quorum?: Quorum | undefined
 }
 
 /** Whom to believe, and with what. */
@@ -25,6 +30,8 @@ export interface HeadTrust {
   readonly source: LogSource
   readonly crypto: Crypto
   readonly keys: readonly VerifierKey[]
+  /** Who must have cosigned; its keys are believed like the given ones. */
+  readonly policy?: WitnessPolicy | undefined
 }
 
 /** Where trouble is told, and under which name. */
@@ -50,14 +57,15 @@ export async function readHead(trust: HeadTrust, where: Where): Promise<Head | u
 /** A checkpoint of a log that one of the keys is of; undefined, and a finding, when it is none. */
 export async function openHead(
   note: Uint8Array | string,
-  { keys, crypto }: Omit<HeadTrust, 'source'>,
+  { keys: given, policy, crypto }: Omit<HeadTrust, 'source'>,
   where: Where,
 ): Promise<Head | undefined> {
   const { path, findings } = where
   try {
     const checkpoint = parseCheckpoint(parseNote(note).text)
     toTreeSize(checkpoint.size)
-    if (keys.length === 0) return { checkpoint, signedBy: [] }
+    const keys = knownKeys(given, policy)
+    if (keys.length === 0) return { checkpoint, signedBy: [], witnessedBy: [] }
     const { verified } = await openNote(note, {
       keys,
       sha256: crypto.sha256,
@@ -68,7 +76,15 @@ export async function openHead(
     const isByLog = verified.some(
       ({ key }) => key.name === checkpoint.origin && key.type !== SignatureType.cosignatureV1,
     )
-    if (isByLog) return { checkpoint, signedBy: unique(verified.map(({ key }) => key.name)) }
+    const { origin } = checkpoint
+    if (isByLog) {
+      return {
+        checkpoint,
+        signedBy: [origin],
+        witnessedBy: cosignersOf(verified, origin),
+        quorum: policy === undefined ? undefined : quorumOf(policy, verified),
+      }
+    }
     findings.add({
       code: 'CHECKPOINT_SIGNATURE',
       path,
@@ -148,8 +164,4 @@ export async function growthProblem(
   } catch (error) {
     return reasonOf(error)
   }
-}
-
-function unique(names: readonly string[]): string[] {
-  return [...new Set(names)]
 }

@@ -25,6 +25,10 @@ function good(report: Report, elapsedMs: number): string[] {
     answer,
     `  root        ${report.root}`,
     ...(signedBy.length === 0 ? [] : [`  signed by   ${signedBy.join(', ')}`]),
+    ...report.witnessedBy.map(({ name, time }) => `  cosigned    by ${printable(name)} at ${time}`),
+    ...(report.quorum === undefined
+      ? []
+      : [`  quorum      ${printable(report.quorum.asked)}: it holds`]),
     ...(report.grownFrom === undefined
       ? []
       : [`  grown from  the earlier checkpoint of ${count(report.grownFrom, 'entry', 'entries')}`]),

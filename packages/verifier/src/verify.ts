@@ -8,6 +8,7 @@ import { equalBytes, HASH_BYTES } from '@countersign/tlog/hash'
 import type { VerifierKey } from '@countersign/tlog/key'
 import { toTreeSize } from '@countersign/tlog/size'
 import { TILE_WIDTH, tilePath, tileWidth } from '@countersign/tlog/tile'
+import type { WitnessPolicy } from '@countersign/tlog/witness-policy'
 
 import { judge } from './completeness.ts'
 import type { Completeness, EntryRange } from './completeness.ts'
@@ -28,12 +29,15 @@ import { verifyRotation } from './rotation.ts'
 import type { Continued } from './rotation.ts'
 import { joinSessions } from './sessions.ts'
 import type { Crypto, LogSource } from './source.ts'
+import type { Cosigner, Quorum } from './witnesses.ts'
 
 export interface VerifyOptions {
   readonly source: LogSource
   readonly crypto: Crypto
   /** Keys to believe: the log's own, named as its origin, and any witnesses'. Empty: signatures are not checked at all. */
   readonly keys: readonly VerifierKey[]
+  /** Who must have cosigned; its keys are believed like the given ones. */
+  readonly policy?: WitnessPolicy | undefined
   /** An earlier checkpoint, as a signed note: the log must have grown from it. */
   readonly from?: Uint8Array | undefined
   /** The old log, when this one is said to continue another: it must still be what its last checkpoint signed. */
@@ -63,8 +67,12 @@ export interface Report {
   readonly verified: boolean
   /** False when no key was given: then the report says only that the files agree with each other. */
   readonly signatureChecked: boolean
-  /** Names of the keys whose signatures verified. */
+  /** Names of the log's keys whose signatures verified: its origin, once. */
   readonly signedBy: readonly string[]
+  /** Who cosigned, of the keys that were given. */
+  readonly witnessedBy: readonly Cosigner[]
+  /** What the given policy asks for; absent without one. */
+  readonly quorum?: Quorum | undefined
   readonly origin: string
   readonly size: number
   /** Hexadecimal. */
@@ -127,6 +135,8 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
   const completeness = isJudged ? completenessOf(options, { size, ranges, open }) : undefined
   const grownFrom = await verifyGrowth(head.checkpoint, options, findings)
   const continues = await verifyRotation(size, options, findings)
+  // Says nothing about the files, so it comes after all that asks whether they are sound.
+  if (head.quorum?.met === false) findings.add(unwitnessed(head))
   const addenda = await addendaOf(size, options, findings)
   if (options.extra !== undefined)
     for await (const finding of options.extra({ size, source: options.source }))
@@ -177,6 +187,16 @@ async function addendaOf(
 ): Promise<AddendaReport | undefined> {
   if (addenda === undefined) return undefined
   return verifyAddenda(size, { source, addenda, sha256: crypto.sha256, findings, onProgress })
+}
+
+/** The log may be sound, and nobody of those who were asked vouches that others see the same. */
+function unwitnessed({ quorum, witnessedBy }: Head): Finding {
+  const names = witnessedBy.map(({ name }) => name).join(', ')
+  return {
+    code: 'QUORUM_UNMET',
+    path: 'checkpoint',
+    message: `the policy asks for ${quorum?.asked ?? ''}; it is cosigned by ${names === '' ? 'none of them' : names}`,
+  }
 }
 
 async function verifyRanges(size: number, options: VerifyOptions): Promise<readonly RangeResult[]> {
@@ -244,6 +264,8 @@ function summarise({
     verified: findings.total === 0,
     signatureChecked: (head?.signedBy.length ?? 0) > 0,
     signedBy: head?.signedBy ?? [],
+    witnessedBy: head?.witnessedBy ?? [],
+    quorum: head?.quorum,
     origin: head?.checkpoint.origin ?? '',
     size: Number(head?.checkpoint.size ?? 0n),
     root: encodeHex(head?.checkpoint.root ?? new Uint8Array(HASH_BYTES)),

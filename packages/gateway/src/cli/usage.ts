@@ -240,6 +240,8 @@ countersign-record header of an answer; INDEX is a place in the log.
   -c, --config FILE  the log of this configuration (default:
                      ./countersign.yaml)
       --vkey KEY     the log's key, or a file with it
+      --policy FILE  whose cosignatures count (c2sp.org/tlog-policy; default:
+                     the policy of the configuration)
       --json         print JSON
 
 Example:
@@ -263,10 +265,8 @@ Example:
   countersign prove 0 -o boot.tlog-proof --entry-out boot.entry
 `,
 
-  verify: `Usage: countersign verify [DIR|URL] [--vkey KEY] [--from-checkpoint FILE]
-                          [--addenda] [--complete [--range FIRST-LAST]]
-                          [--continues DIR|URL]
-       countersign verify FILE.tlog-proof --entry FILE [--vkey KEY]
+  verify: `Usage: countersign verify [DIR|URL] [options]
+       countersign verify FILE.tlog-proof --entry FILE [options]
        countersign verify BUNDLE.zip [--vkey KEY] [--policy FILE]
 
 The first re-hashes a whole log, checks the signature and the structure of every
@@ -277,6 +277,8 @@ Without DIR it takes the log of the configuration. The second checks one proof.
 
       --vkey KEY              the log's key, or a file with its keys; may be
                               repeated, for the old log's
+      --policy FILE           demand the cosignatures that this policy asks for
+                              (c2sp.org/tlog-policy)
       --from-checkpoint FILE  a checkpoint you kept: the log must extend it
       --continues DIR|URL     the old log, which this one continues under a new
                               key: it must be what record 0 says

@@ -303,11 +303,23 @@ class Core implements Backend {
       this.record({ kind: 'shutdown', component: 'ledger' })
       // Without a signer the records stay durable in the write-ahead log; the next start publishes them.
       await this.publish().catch(() => undefined)
+      await this.#witnessLast()
     }
     await this.#witnessing?.close()
     await this.#signer.close()
     await this.#recovered.wal.close()
     this.#failed = true
+  }
+
+  /** Nothing follows that would bring its cosignatures: the last checkpoint waits for them as long as a record may. */
+  async #witnessLast(): Promise<void> {
+    try {
+      const head = await this.#witnessing?.upTo(this.#sequencer.durable.size)
+      if (head !== undefined) await this.#publisher.renew(head)
+    } catch (error) {
+      // It stays signed; the next start has it witnessed.
+      this.#noteError(error)
+    }
   }
 
   /** Where heads come from: without witnesses the best there is is signed. */
