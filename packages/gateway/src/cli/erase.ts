@@ -9,6 +9,7 @@ import { systemClock } from '../platform.ts'
 import { readArguments, usageError } from './arguments.ts'
 import { choosePlaces } from './choose.ts'
 import { erasing } from './erasure.ts'
+import type { ErasureOptions, ErasureStep } from './erasure.ts'
 import { CommandError } from './errors.ts'
 import { openLifecycleWriter } from './lifecycle-writer.ts'
 import { DEFAULT_CONFIG, locateLog } from './log-place.ts'
@@ -28,6 +29,7 @@ interface Wanted {
   readonly basis: string
   readonly by: string
   readonly json: boolean
+  readonly isDry: boolean
 }
 
 /** `countersign erase`. */
@@ -57,10 +59,7 @@ export const erase: Command = async (args, io) => {
       subject === undefined
         ? await subjectOfRecord(log, record ?? '', io)
         : checkSubject(subject, COMMAND)
-    const wanted = { subject: whose, basis, by, json }
-    return isDry
-      ? await lookAhead(log, loaded, { wanted, io })
-      : await eraseNow(log, loaded, { wanted, io })
+    return await run(log, loaded, { wanted: { subject: whose, basis, by, json, isDry }, io })
   } finally {
     log.source.close()
     log.addenda.close()
@@ -120,66 +119,72 @@ function openScan(
   return { scan: scanSubject({ log, ...at, subject, onProgress: show }), end }
 }
 
-async function lookAhead(
-  log: LocatedLog,
-  { config }: LoadedConfig,
-  { wanted, io }: Asked,
-): Promise<number> {
-  const { scan, end } = openScan(log, wanted.subject, io)
-  await scan.readOn().finally(end)
-  checkKnown(scan, wanted.subject, config.origin)
-  const { open, holds, erasures } = scan
-  if (wanted.json)
-    printJson(io, {
-      subject: wanted.subject,
-      dryRun: true,
-      leaves: formatLeafList(open),
-      holds,
-      erasures,
-    })
+async function run(log: LocatedLog, loaded: LoadedConfig, { wanted, io }: Asked): Promise<number> {
+  const { subject, isDry } = wanted
+  const writer = await openLifecycleWriter(loaded, systemClock)
+  const { scan, end } = openScan(log, subject, io)
+  try {
+    // What was durable when we were called is seen, also a hold or a release of a moment ago.
+    await writer.ledger.publish()
+    await scan.readOn().finally(end)
+    checkKnown(scan, subject, loaded.config.origin)
+    if (isDry) return lookAhead(scan, wanted, io)
+    if (scan.holds.length > 0) return refused(scan, wanted, io)
+    return await eraseNow({ ...wanted, ...writer, scan }, io)
+  } finally {
+    end()
+    await writer.close()
+  }
+}
+
+function lookAhead(
+  { open, holds, erasures }: SubjectScan,
+  { subject, json }: Wanted,
+  io: Io,
+): number {
+  const leaves = formatLeafList(open)
+  if (json) printJson(io, { subject, dryRun: true, leaves, holds, erasures })
   else {
-    print(io, `${wanted.subject}: the addenda of ${counted(open.length, 'record')} would go`)
-    if (open.length > 0) print(io, `  records  ${formatLeafList(open)}`)
+    print(io, `${subject}: the addenda of ${counted(open.length, 'record')} would go`)
+    if (open.length > 0) print(io, `  records  ${leaves}`)
     for (const { record, matter } of holds)
       print(io, `  held     for ${escapeText(matter)} (record ${record}): nothing would be erased`)
   }
   return holds.length > 0 ? ANSWER_IS_NO : DONE
 }
 
-async function eraseNow(
-  log: LocatedLog,
-  loaded: LoadedConfig,
-  { wanted, io }: Asked,
-): Promise<number> {
-  const { subject, json } = wanted
-  const writer = await openLifecycleWriter(loaded, systemClock)
-  const { scan, end } = openScan(log, subject, io)
-  try {
-    await writer.ledger.publish()
-    await scan.readOn().finally(end)
-    checkKnown(scan, subject, loaded.config.origin)
-    if (scan.holds.length > 0) return refused(scan, wanted, io)
-    let addenda = 0
-    for await (const done of erasing({ ...wanted, ...writer, scan })) {
-      if (done.step === 'recorded' && !json)
-        say(io, `countersign: record ${done.record} says so, and is durable`)
-      if (done.step === 'key_destroyed' && !json)
-        say(
-          io,
-          'countersign: the name is forgotten and the key destroyed; what is left cannot be opened',
-        )
-      if (done.step === 'addenda_removed') addenda += done.addenda
-    }
-    end()
-    if (json) printJson(io, { subject, erased: true, records: scan.erasures, addenda })
-    else
-      print(
+async function eraseNow(options: ErasureOptions & Wanted, io: Io): Promise<number> {
+  const { subject, json, scan } = options
+  let addenda = 0
+  for await (const done of erasing(options)) {
+    if (done.step === 'addenda_removed') addenda += done.addenda
+    if (!json) sayStep(done, io)
+  }
+  if (json) printJson(io, { subject, erased: true, records: scan.erasures, addenda })
+  else
+    print(
+      io,
+      `erased: ${subject}, ${counted(addenda, 'addendum', 'addenda')} removed (${records(scan)})`,
+    )
+  return DONE
+}
+
+/** Long work shows where it is: what was said cannot be undone. */
+function sayStep(done: ErasureStep, io: Io): void {
+  switch (done.step) {
+    case 'recorded':
+      return say(io, `countersign: record ${done.record} says so, and is durable`)
+    case 'name_forgotten':
+      return say(io, 'countersign: whom the pseudonym means is forgotten')
+    case 'key_destroyed':
+      return say(io, 'countersign: the key is destroyed; what is left of it opens no more')
+    case 'addenda_removed':
+      return say(
         io,
-        `erased: ${subject}, ${counted(addenda, 'addendum', 'addenda')} removed (${records(scan)})`,
+        `countersign: ${counted(done.addenda, 'addendum', 'addenda')} removed by record ${done.record}`,
       )
-    return DONE
-  } finally {
-    await writer.close()
+    default:
+      return done satisfies never
   }
 }
 
