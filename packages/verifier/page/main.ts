@@ -29,6 +29,8 @@ const VKEY_FILE_BYTES_MAX = 64 * 1024
 let dropped: Dropped | undefined
 /** The check under way: when another begins, the one before gives up. */
 let turn = 0
+/** The keys of the last check: the same again change nothing. */
+let checkedKeys = ''
 
 class Superseded extends Error {}
 
@@ -46,8 +48,13 @@ async function take(files: readonly File[]): Promise<void> {
   await checkAgain()
 }
 
+async function checkWithNewKeys(): Promise<void> {
+  if (vkeysInput.value.trim() !== checkedKeys) await checkAgain()
+}
+
 async function checkAgain(): Promise<void> {
   const keys = readKeys()
+  checkedKeys = vkeysInput.value.trim()
   turn += 1
   if (dropped === undefined || keys === undefined) return
   const mine = turn
@@ -124,8 +131,13 @@ function show(...nodes: readonly Node[]): void {
   result.replaceChildren(...nodes)
 }
 
-filesInput.addEventListener('change', () => void take([...(filesInput.files ?? [])]))
-vkeysInput.addEventListener('change', () => void checkAgain())
+filesInput.addEventListener('change', () => {
+  const files = [...(filesInput.files ?? [])]
+  // Without this, choosing the same file again, mended meanwhile, would be no change.
+  filesInput.value = ''
+  void take(files)
+})
+vkeysInput.addEventListener('input', () => void checkWithNewKeys())
 document.addEventListener('dragover', (event) => {
   event.preventDefault()
   document.body.classList.add('over-page')

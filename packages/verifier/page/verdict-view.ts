@@ -39,24 +39,38 @@ export function bundleVerdict(report: BundleReport): HTMLElement {
   ])
 }
 
+/** What was checked; of a bundle that did not verify, only what it is about. */
 export function bundleFacts(report: BundleReport): HTMLElement {
-  const { manifest } = report
+  const { manifest, origin, size, root } = report
+  const state = element('p', {}, `${counted(size, 'record')}, root `, element('code', {}, root))
   const facts: Fact[] = [
-    ['Log', [report.origin]],
-    ['Its state', [`${counted(report.size, 'record')}, root ${report.root}`]],
+    ['Log', [origin]],
+    ['Its state', [state]],
     ['Signed by', report.signers.map(signerText)],
     ['Witnessed by', witnessTexts(report)],
-    ...(report.grownFrom === undefined
+    ...(manifest === undefined ? [] : askedFacts(report, manifest)),
+  ]
+  return factList(report.verified ? [...facts, ...soundFacts(report)] : facts)
+}
+
+/** True only where nothing was found wrong. */
+function soundFacts(report: BundleReport): Fact[] {
+  const { grownFrom, addenda } = report
+  const opened = `${addenda.opened.toLocaleString('en')} ${addenda.opened === 1 ? 'addendum' : 'addenda'} can be read`
+  const sealed = addenda.sealed === 0 ? '' : `, ${addenda.sealed.toLocaleString('en')} are sealed`
+  const grown: Fact[] =
+    grownFrom === undefined
       ? []
       : [
           [
             'Grown from',
             [
-              `an earlier checkpoint of ${counted(report.grownFrom, 'record')}: nothing before it was changed`,
+              `an earlier checkpoint of ${counted(grownFrom, 'record')}: none of them was changed since`,
             ],
-          ] as const,
-        ]),
-    ...(manifest === undefined ? [] : askedFacts(report, manifest)),
+          ],
+        ]
+  return [
+    ...grown,
     [
       'Times',
       [
@@ -66,22 +80,16 @@ export function bundleFacts(report: BundleReport): HTMLElement {
     ['Sessions', sessionTexts(report)],
     ['Known gaps', gapTexts(report)],
     ['Erased', erasureTexts(report)],
-    [
-      'Content',
-      [
-        `${counted(report.addenda.opened, 'addendum').replace('addendums', 'addenda')} can be read${report.addenda.sealed === 0 ? '' : `, ${report.addenda.sealed} are sealed`}; all others stayed closed`,
-      ],
-    ],
+    ['Content', [`${opened}${sealed}; all others stayed closed`]],
     [
       'Files',
       [`${counted(report.files, 'file')}, ${counted(report.bytes, 'byte')}, each accounted for`],
     ],
   ]
-  return factList(facts)
 }
 
-/** A label and its lines; in each line a second sentence in brackets is set softer. */
-export type Fact = readonly [label: string, lines: readonly string[]]
+/** A label and its lines. */
+export type Fact = readonly [label: string, lines: readonly (string | Node)[]]
 
 export function factList(facts: readonly Fact[]): HTMLElement {
   return element(

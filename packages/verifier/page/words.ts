@@ -2,6 +2,7 @@
 import type { Leaf, Lifecycle } from '@countersign/record/leaf'
 
 const NS_PER_MS = 1_000_000n
+const PSEUDONYM_SHOWN = 12
 
 /** Nanoseconds since the epoch as people read time, in UTC. */
 export function time(ns: string | undefined): string {
@@ -19,7 +20,10 @@ export function counted(count: number, noun: string): string {
 export function who({ actor, lifecycle }: Leaf): string {
   if (lifecycle !== undefined)
     return 'component' in lifecycle ? lifecycle.component : 'the log itself'
-  return actor === undefined ? '' : `${actor.type} ${actor.id}`
+  if (actor === undefined) return ''
+  // The whole of it is in the record, one press away.
+  const { id } = actor
+  return `${actor.type} ${id.length > PSEUDONYM_SHOWN ? `${id.slice(0, PSEUDONYM_SHOWN)}…` : id}`
 }
 
 export function what(leaf: Leaf): string {

@@ -11,7 +11,12 @@ import {
   BUNDLE_RATIO_MAX,
   BUNDLE_UNPACKED_BYTES_MAX,
 } from '@countersign/verifier/bundle/limits'
-import { centralHeader, endRecord, localHeader } from '@countersign/verifier/bundle/zip-format'
+import {
+  centralHeader,
+  END_BYTES,
+  endRecord,
+  localHeader,
+} from '@countersign/verifier/bundle/zip-format'
 import type { ZipFile } from '@countersign/verifier/bundle/zip-format'
 import { EvidenceError } from './errors.ts'
 
@@ -98,7 +103,7 @@ export class ZipWriter {
 
   #check(bytes: number, added: number): void {
     const { filesMax, bytesMax, unpackedBytesMax } = this.#limits
-    const total = this.#offset + this.#directoryBytes + added + endRecord.length
+    const total = this.#offset + this.#directoryBytes + added + END_BYTES
     const why =
       this.#names.size >= filesMax
         ? `${filesMax} files`
