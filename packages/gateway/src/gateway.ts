@@ -418,6 +418,7 @@ function needRestart(before: Config, after: Config): string[] {
     'fingerprintKey',
     'listen',
     'ledger',
+    'scrub',
   ] as const
   return fixed.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
 }

@@ -37,7 +37,7 @@ export interface LogSourceOptions {
   readonly timeoutMs?: number
 }
 
-export function isUrl(place: string): boolean {
+function isUrl(place: string): boolean {
   return /^https?:\/\//.test(place)
 }
 

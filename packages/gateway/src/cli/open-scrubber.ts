@@ -1,0 +1,217 @@
+/** Opens the scrubber as a process's work: what it reads, where its alarms go, and what it says. */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { decodeEntry } from '@countersign/record/decode'
+import { openIds } from '@countersign/record/id'
+import { parseLeafList } from '@countersign/record/leaf-list'
+import type { Draft } from '@countersign/record/leaf'
+import type { LoadedConfig } from '../config.ts'
+import { follow, openLogSource, scrubLog } from '../follow.ts'
+import type {
+  Alarm,
+  CheckedAddenda,
+  LogSource,
+  PublishedLog,
+  ScrubEvent,
+  ScrubOptions,
+  ScrubState,
+} from '../follow.ts'
+import { checkAddendaPack, connectLedger, layoutOf } from '../ledger.ts'
+import type { Ledger } from '../ledger.ts'
+import { systemClock } from '../platform.ts'
+import { messageOf } from './errors.ts'
+import { isUrl, locateLog } from './log-place.ts'
+import type { Opened } from './processes.ts'
+import { escapeText, say } from './terminal.ts'
+import type { Io } from './terminal.ts'
+
+const NS_PER_MS = 1_000_000n
+
+export async function openScrubber(loaded: LoadedConfig, io: Io): Promise<Opened> {
+  const stop = new AbortController()
+  const scrubbing = scrub(loaded, {
+    once: false,
+    signal: stop.signal,
+    onEvent: sayOnce(io),
+  })
+  // Before it is ready: a log without its key cannot be looked after, and whoever started this should hear of it.
+  const failed = scrubbing.then(() => undefined)
+  failed.catch((error: unknown) => {
+    say(io, `countersign: error: ${messageOf(error)}`)
+    process.exit(2)
+  })
+  return {
+    listening: {},
+    async close() {
+      stop.abort()
+      await failed
+    },
+  }
+}
+
+/** Scrubs the log of a configuration. */
+export async function scrub(
+  loaded: LoadedConfig,
+  options: Pick<ScrubOptions, 'once' | 'signal' | 'onEvent'>,
+): Promise<ScrubState> {
+  const dataDir = loaded.resolve(loaded.config.data)
+  const log = await locateLog({ config: loaded.path })
+  const mirrors = await openMirrors(loaded, options.onEvent)
+  const recorder = openRecorder(dataDir)
+  const temporary = join(dataDir, 'state', 'scrub-tmp')
+  await mkdir(temporary, { recursive: true, mode: 0o700 })
+  const erased = openErasures(log)
+  try {
+    return await scrubLog({
+      ...options,
+      log,
+      folder: layoutOf(dataDir).log,
+      temporary,
+      statePath: scrubStatePath(dataDir),
+      bytesPerSecond: loaded.config.scrub.rate,
+      mirrors,
+      checkAddenda: (group, entries) => checkAddenda(dataDir, { group, entries, erased }),
+      record: recorder.record,
+      nowMs: () => Number(systemClock.nowNs() / NS_PER_MS),
+    })
+  } finally {
+    await recorder.close()
+    log.source.close()
+    for (const mirror of mirrors) mirror.close()
+  }
+}
+
+/** Where the scrubber of a data folder keeps how far it has come. */
+export function scrubStatePath(dataDir: string): string {
+  return join(dataDir, 'state', 'scrub.json')
+}
+
+/** A mirror that cannot be opened is not there for now: the log is looked after all the same. */
+async function openMirrors(
+  loaded: LoadedConfig,
+  onEvent: (event: ScrubEvent) => void,
+): Promise<LogSource[]> {
+  const mirrors: LogSource[] = []
+  for (const place of loaded.config.scrub.mirrors) {
+    try {
+      mirrors.push(await openLogSource(isUrl(place) ? place : loaded.resolve(place)))
+    } catch (error) {
+      onEvent({ kind: 'unchecked', why: messageOf(error) })
+    }
+  }
+  return mirrors
+}
+
+interface Group {
+  readonly group: number
+  readonly entries: readonly Uint8Array[]
+  readonly erased: Erasures
+}
+
+async function checkAddenda(
+  dataDir: string,
+  { group, entries, erased }: Group,
+): Promise<CheckedAddenda> {
+  const { path, bytes, wrong, unreadable } = await checkAddendaPack(dataDir, group, entries)
+  if (unreadable !== undefined) return { path, bytes, problem: unreadable }
+  for (const { leafIndex, isMissing } of wrong) {
+    // What was erased lawfully is gone, and no damage; the log says so itself.
+    if (isMissing && (await erased.covers(leafIndex))) continue
+    const how = isMissing ? 'is missing' : 'is not the one that it names'
+    return { path, bytes, problem: `an addendum of record ${leafIndex} ${how}` }
+  }
+  return { path, bytes }
+}
+
+interface Erasures {
+  covers(leafIndex: number): Promise<boolean>
+}
+
+/** The erasures on record, read when one is first asked for, and from there on when asked again. */
+function openErasures(log: PublishedLog): Erasures {
+  const runs: { from: number; to: number }[] = []
+  let next = 0
+  const readOn = async (): Promise<void> => {
+    const { signal } = new AbortController()
+    for await (const { from, entries } of follow(log, { from: next, live: false, signal })) {
+      for (const entry of entries) {
+        const fact = decodeEntry(entry).leaf.lifecycle
+        if (fact?.kind === 'erasure') runs.push(...parseLeafList(fact.leaves))
+      }
+      next = from + entries.length
+    }
+  }
+  const isIn = (leafIndex: number): boolean =>
+    runs.some(({ from, to }) => from <= leafIndex && leafIndex <= to)
+  return {
+    async covers(leafIndex) {
+      if (isIn(leafIndex)) return true
+      await readOn()
+      return isIn(leafIndex)
+    },
+  }
+}
+
+interface Recorder {
+  record(this: void, alarm: Alarm): Promise<void>
+  close(): Promise<void>
+}
+
+/** A writer's session of its own, opened with the first alarm: most scrubbers never write. */
+function openRecorder(dataDir: string): Recorder {
+  const newId = openIds({ nowMs: () => Number(systemClock.nowNs() / NS_PER_MS) })
+  let ledger: Ledger | undefined
+  return {
+    async record(alarm) {
+      ledger ??= await connectLedger({ socketPath: layoutOf(dataDir).socket, clock: systemClock })
+      await ledger.append(alarmDraft(alarm, newId()))
+    },
+    async close() {
+      await ledger?.close()
+    },
+  }
+}
+
+function alarmDraft(alarm: Alarm, id: string): Draft {
+  return {
+    leaf: {
+      v: 1,
+      id,
+      class: 'lifecycle',
+      action: 'lifecycle.alarm',
+      phase: 'single',
+      outcome: 'success',
+      severity: alarm.raised ? 'error' : 'notice',
+      time: { occurred: systemClock.nowNs().toString() },
+      lifecycle: { kind: 'alarm', ...alarm },
+    },
+    addenda: [],
+  }
+}
+
+/** What happens, in words; what is the same as last time is not said again. */
+export function sayOnce(io: Io): (event: ScrubEvent) => void {
+  let last = ''
+  return (event) => {
+    const text = textOf(event)
+    if (text !== undefined && text !== last) say(io, `countersign: ${escapeText(text)}`)
+    if (text !== undefined) last = text
+  }
+}
+
+function textOf(event: ScrubEvent): string | undefined {
+  switch (event.kind) {
+    case 'damaged':
+      return `warning: DAMAGE: ${event.path}: ${event.detail}`
+    case 'repaired':
+      return `repaired ${event.path} from ${event.from}`
+    case 'unrecorded':
+      return `warning: the damage of ${event.path} is not on record yet: ${messageOf(event.cause)}`
+    case 'unchecked':
+      return `warning: not checked: ${event.why}`
+    case 'pass':
+      return undefined
+    default:
+      return event satisfies never
+  }
+}
