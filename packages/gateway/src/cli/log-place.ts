@@ -5,7 +5,7 @@ import { parseVkey } from '@countersign/tlog/key'
 import type { VerifierKey } from '@countersign/tlog/key'
 import { sha256 } from '../platform.ts'
 import { codeOf, CommandError, messageOf } from './errors.ts'
-import { openLogSource } from '../follow.ts'
+import { isUrl, openLogSource } from '../follow.ts'
 import type { LogSource, PublishedLog } from '../follow.ts'
 import { publishedAddenda } from './record-reader.ts'
 import type { AddendumStore } from './record-reader.ts'
@@ -29,11 +29,6 @@ export interface LogQuestion {
   readonly config?: string | undefined
   /** A vkey, or a file with one. */
   readonly vkey?: string | undefined
-}
-
-/** Whether a log is behind a web server, not in a folder. */
-export function isUrl(place: string): boolean {
-  return /^https?:\/\//.test(place)
 }
 
 /** @throws {CommandError} `CANNOT_RUN`, `USAGE`; {FollowError} `FOLLOW_UNREADABLE`; and what `loadConfig` throws */

@@ -6,7 +6,7 @@ import { openIds } from '@countersign/record/id'
 import { parseLeafList } from '@countersign/record/leaf-list'
 import type { Draft } from '@countersign/record/leaf'
 import type { LoadedConfig } from '../config.ts'
-import { follow, openLogSource, scrubLog } from '../follow.ts'
+import { follow, isUrl, openLogSource, scrubLog } from '../follow.ts'
 import type {
   Alarm,
   CheckedAddenda,
@@ -20,7 +20,7 @@ import { checkAddendaPack, connectLedger, layoutOf } from '../ledger.ts'
 import type { Ledger } from '../ledger.ts'
 import { systemClock } from '../platform.ts'
 import { messageOf } from './errors.ts'
-import { isUrl, locateLog } from './log-place.ts'
+import { locateLog } from './log-place.ts'
 import type { Opened } from './processes.ts'
 import { escapeText, say } from './terminal.ts'
 import type { Io } from './terminal.ts'
@@ -30,7 +30,7 @@ const NS_PER_MS = 1_000_000n
 export async function openScrubber(loaded: LoadedConfig, io: Io): Promise<Opened> {
   const stop = new AbortController()
   const scrubbing = scrub(loaded, {
-    once: false,
+    passes: Number.POSITIVE_INFINITY,
     signal: stop.signal,
     onEvent: sayOnce(io),
   })
@@ -49,10 +49,10 @@ export async function openScrubber(loaded: LoadedConfig, io: Io): Promise<Opened
   }
 }
 
-/** Scrubs the log of a configuration. */
+/** Scrubs the log of a configuration, so many times; with no pass at all it only says how things stand. */
 export async function scrub(
   loaded: LoadedConfig,
-  options: Pick<ScrubOptions, 'once' | 'signal' | 'onEvent'>,
+  options: Pick<ScrubOptions, 'passes' | 'signal' | 'onEvent'>,
 ): Promise<ScrubState> {
   const dataDir = loaded.resolve(loaded.config.data)
   const log = await locateLog({ config: loaded.path })
@@ -67,7 +67,7 @@ export async function scrub(
       log,
       folder: layoutOf(dataDir).log,
       temporary,
-      statePath: scrubStatePath(dataDir),
+      statePath: join(dataDir, 'state', 'scrub.json'),
       bytesPerSecond: loaded.config.scrub.rate,
       mirrors,
       checkAddenda: (group, entries) => checkAddenda(dataDir, { group, entries, erased }),
@@ -79,11 +79,6 @@ export async function scrub(
     log.source.close()
     for (const mirror of mirrors) mirror.close()
   }
-}
-
-/** Where the scrubber of a data folder keeps how far it has come. */
-export function scrubStatePath(dataDir: string): string {
-  return join(dataDir, 'state', 'scrub.json')
 }
 
 /** A mirror that cannot be opened is not there for now: the log is looked after all the same. */

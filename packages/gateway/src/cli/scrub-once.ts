@@ -1,10 +1,9 @@
 /** `countersign scrubber --once` and `--status`: one look at the whole log, and how the last one went. */
 import { loadConfig } from '../config.ts'
-import { readScrubState } from '../follow.ts'
 import type { ScrubState } from '../follow.ts'
 import { readArguments, usageError } from './arguments.ts'
 import { DEFAULT_CONFIG } from './log-place.ts'
-import { sayOnce, scrub, scrubStatePath } from './open-scrubber.ts'
+import { sayOnce, scrub } from './open-scrubber.ts'
 import { onStopSignal } from './signals.ts'
 import { ANSWER_IS_NO, COULD_NOT, counted, DONE, escapeText, print, printJson } from './terminal.ts'
 import type { Command, Io } from './terminal.ts'
@@ -22,17 +21,12 @@ export const scrubOnce: Command = async (args, io) => {
   if (values.once === true && values.status === true)
     throw usageError('scrubber', 'could not run: --once and --status are two things')
   const loaded = await loadConfig(values.config, { files: 'unchecked' })
-  if (values.status === true) {
-    const state = await readScrubState(scrubStatePath(loaded.resolve(loaded.config.data)))
-    report(state, { io, json: values.json === true })
-    return state.damage.length === 0 ? DONE : ANSWER_IS_NO
-  }
   const stop = new AbortController()
   const forget = onStopSignal(() => stop.abort())
   const tell = sayOnce(io)
   let wasWhole = true
   const state = await scrub(loaded, {
-    once: true,
+    passes: values.status === true ? 0 : 1,
     signal: stop.signal,
     onEvent: (event) => {
       tell(event)

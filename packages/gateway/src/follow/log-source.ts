@@ -37,7 +37,7 @@ export interface LogSourceOptions {
   readonly timeoutMs?: number
 }
 
-function isUrl(place: string): boolean {
+export function isUrl(place: string): boolean {
   return /^https?:\/\//.test(place)
 }
 

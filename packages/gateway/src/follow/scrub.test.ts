@@ -54,7 +54,7 @@ async function openPatient(size: number): Promise<Patient> {
         mirrors: [],
         record: async (alarm) => void alarms.push(alarm),
         onEvent: (event) => events.push(event),
-        once: true,
+        passes: 1,
         signal: new AbortController().signal,
         nowMs: () => 1_800_000_000_000,
         ...options,

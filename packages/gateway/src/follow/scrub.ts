@@ -49,8 +49,8 @@ export interface ScrubOptions {
   readonly record: (alarm: Alarm) => Promise<void>
   /** Told what is found and done, for people. */
   readonly onEvent: (event: ScrubEvent) => void
-  /** One pass, from where the last one stopped, and end. */
-  readonly once: boolean
+  /** How many, the first from where the last one stopped; none only says how things stand, and Infinity is for ever. */
+  readonly passes: number
   readonly signal: AbortSignal
   /** Milliseconds since the epoch. */
   readonly nowMs: () => number
@@ -72,20 +72,20 @@ const PASS_MS_MIN = 60_000
 const READINGS_MAX = 5
 
 /**
- * Scrubs until it is told to stop, or once.
+ * Scrubs so many times, or until it is told to stop.
  * @returns how it stands at the end.
  * @throws {FollowError} `FOLLOW_STORE` when its own state cannot be kept
  */
 export async function scrubLog(options: ScrubOptions): Promise<ScrubState> {
-  const { signal, once, passMsMin = PASS_MS_MIN } = options
+  const { signal, passes, passMsMin = PASS_MS_MIN } = options
   const scrubber = new Scrubber(options, await readScrubState(options.statePath))
-  while (!signal.aborted) {
+  for (let done = 1; done <= passes && !signal.aborted; done += 1) {
     const startMs = performance.now()
     await scrubber.pass()
-    if (once || signal.aborted) break
+    if (done === passes || signal.aborted) break
     await pauseFor(passMsMin - (performance.now() - startMs), signal)
   }
-  await scrubber.save()
+  if (passes > 0) await scrubber.save()
   return scrubber.state
 }
 
