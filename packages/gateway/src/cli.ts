@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   ledger: async () => (await import('./cli/processes.ts')).ledger,
   gateway: async () => (await import('./cli/processes.ts')).gateway,
   witness: async () => (await import('./cli/witness.ts')).witness,
+  scrubber: async () => (await import('./cli/processes.ts')).scrubber,
   config: async () => (await import('./cli/config-command.ts')).configCommand,
   keys: async () => (await import('./cli/keys.ts')).keys,
   policy: async () => (await import('./cli/policy-explain.ts')).policy,

@@ -14,7 +14,10 @@ import { DONE, print, say, sayError } from './terminal.ts'
 import type { Command, Io } from './terminal.ts'
 
 /** In the order of starting: each needs the one before. */
-const processes = ['signer', 'ledger', 'gateway'] as const
+const processes = ['signer', 'ledger', 'gateway', 'scrubber'] as const
+
+/** Without these, everything else goes on: they are started again for as long as it takes. */
+const optional: ReadonlySet<string> = new Set(['scrubber'])
 
 /** `countersign up`. */
 export const up: Command = async (args, io) => {
@@ -36,6 +39,7 @@ export const up: Command = async (args, io) => {
   const { promise: ended, resolve: end } = Promise.withResolvers<number>()
   const supervisor = openSupervisor({
     names,
+    optional,
     start: (name) => startProcess(name, loaded.path),
     onHappening: (happening) => (json ? print(io, JSON.stringify(happening)) : tell(happening, io)),
     onGiveUp: (error: CommandError) => end(sayError(io, error)),

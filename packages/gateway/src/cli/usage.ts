@@ -33,7 +33,7 @@ Manage:
   erase     erase a person: destroy the key, remove the addenda
   hold      keep a person from being erased; 'release' ends it
 
-Each process of 'up' also runs alone: signer, ledger, gateway.
+Each process of 'up' also runs alone: signer, ledger, gateway, scrubber.
 
   -h, --help     help for the whole, or for one command
       --version  print the version
@@ -126,6 +126,25 @@ Prefer 'countersign up' on one machine.
 
 Example:
   countersign gateway --config ./countersign.yaml
+`,
+
+  scrubber: `Usage: countersign scrubber [--config FILE] [--once | --status] [--json]
+
+Reads the log on this disk again and again, slowly, and holds every tile, bundle
+and pack of addenda against the signed root. Damage is put on record, once, as
+an alarm, and repaired where the right bytes can be had: tiles from what is
+below them, anything from a mirror. 'countersign up' runs it; scrub.rate and
+scrub.mirrors of the configuration say how fast, and from where to repair.
+
+  -c, --config FILE  default: ./countersign.yaml
+      --once         one full pass, then say how things stand
+      --status       how far it is, the last full pass, and known damage
+      --json         print JSON (with --once and --status)
+
+Exit code 1 of --once and --status: something is damaged, and not repaired.
+
+Example:
+  countersign scrubber --once
 `,
 
   witness: `Usage: countersign witness --key FILE --state FILE --log KEY [options]
