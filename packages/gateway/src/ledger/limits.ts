@@ -49,7 +49,7 @@ export const WITNESS_PAUSE_MS_MAX = 1_000
 /** How long the quorum may be out of reach before that is an alarm, unless configured. */
 export const WITNESS_GRACE_MS = 10_000
 /** How long a publication waits for the quorum; after that it goes out signed, and its cosignatures follow. */
-export const PUBLISH_WITNESS_WAIT_MS = 100
+export const PUBLISH_WITNESS_WAIT_MS = 1_000
 /** Characters of what a witness said that are repeated in a status, an alarm or a message. */
 export const WITNESS_DETAIL_MAX = 200
 /** Files that a publication writes at once. */
