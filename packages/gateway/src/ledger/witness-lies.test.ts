@@ -72,7 +72,7 @@ test('witnesses that lie are named, count for nothing, and cost a bounded time a
     }),
   )
   const policy = policyOf(log, [...liars, good], 'any')
-  const running = await run(log, { policy, timeoutMs: 300 })
+  const running = await run(log, { policy, timeoutMs: 3_000 })
   const { client } = running
   const { leafIndex: index } = await client.append(makeDraft(), { level: 'D2' })
   const receipt = await client.prove(index, { level: 'D2' })
