@@ -1,5 +1,5 @@
 /**
- * Runs every shell block of README.md, in order, in one shell and with real processes, and holds the output
+ * Runs every shell block of README.md and of pages that say so, in order, in one shell and with real processes, and holds the output
  * against the text blocks that follow. Only ports are exchanged for free ones.
  */
 import assert from 'node:assert/strict'
@@ -140,6 +140,15 @@ test('every shell block of the README does what it says', { timeout: TIMEOUT_MS 
   assert.ok(blocks.length >= 14, `saw ${blocks.length} blocks`)
   assert.deepEqual(skipped, ['npm install && npm start', 'npm install && npm test'])
 })
+
+test(
+  'every shell block of the page on forgetting a person does what it says',
+  { timeout: TIMEOUT_MS },
+  async () => {
+    const { blocks } = await checkDocument('docs/how-to/forget-a-person.md')
+    assert.ok(blocks.length >= 7, `saw ${blocks.length} blocks`)
+  },
+)
 
 test('every command in the how-to pages exists, with its options', async () => {
   let seen = 0
