@@ -20,22 +20,29 @@ const SIZES = [300, 4 * 1024, 64 * 1024]
 const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
-    records: { type: 'string', default: '20000' },
+    records: { type: 'string', default: '5000' },
   },
 })
 
 interface Sealed {
   readonly bytes: number
   readonly sealedBytes: number
+  /** The median of the rounds, and the best of them: the second says more on a machine that others use as well. */
   readonly usPerRecord: number
+  readonly usBest: number
 }
 
 const results = await measure(Number(values.records))
 if (values.json) process.stdout.write(`${JSON.stringify(results)}\n`)
 else {
-  process.stdout.write('addendum     sealed       us a record\n')
-  for (const { bytes, sealedBytes: sealed, usPerRecord } of results)
-    process.stdout.write(`${bytes} B`.padEnd(13) + `${sealed} B`.padEnd(13) + `${usPerRecord}\n`)
+  process.stdout.write('addendum     sealed       us a record  best\n')
+  for (const { bytes, sealedBytes: sealed, usPerRecord, usBest } of results)
+    process.stdout.write(
+      `${bytes} B`.padEnd(13) +
+        `${sealed} B`.padEnd(13) +
+        `${usPerRecord}`.padEnd(13) +
+        `${usBest}\n`,
+    )
 }
 
 async function measure(records: number): Promise<Sealed[]> {
@@ -54,7 +61,8 @@ async function measure(records: number): Promise<Sealed[]> {
       for (let round = 0; round < ROUNDS; round++)
         rounds.push(await seal(sealing, { subjects, bytes, records }))
       const usPerRecord = rounded(median(rounds), 1)
-      sealed.push({ bytes, sealedBytes: sealedBytes(bytes), usPerRecord })
+      const usBest = rounded(Math.min(...rounds), 1)
+      sealed.push({ bytes, sealedBytes: sealedBytes(bytes), usPerRecord, usBest })
     }
     sealing.close()
     return sealed
