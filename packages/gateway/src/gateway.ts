@@ -16,7 +16,7 @@ import {
 import type { Config, LoadedConfig } from './config.ts'
 import type { ListenerConfig } from './config/schema.ts'
 import { type Admin, listenAdmin } from './gateway/admin.ts'
-import { appender, isWaiting } from './gateway/appender.ts'
+import { appender, isWaiting, whyUnavailable } from './gateway/appender.ts'
 import { type CanonicalLog, openCanonicalLog } from './gateway/canonical-log.ts'
 import { type Lifetime, type Program, openLifetime } from './gateway/lifetime.ts'
 import { type Metrics, openMetrics } from './gateway/metrics.ts'
@@ -162,11 +162,18 @@ async function build({ loaded, program }: GatewayOptions, clock: Clock): Promise
     waitingRecords: () => pressure.waiting,
     lostRecords: () => losses.total,
     openIntents: () => open.count,
+    // That the ledger does not answer is a gauge of its own.
+    witnesses: () =>
+      ledger.status().then(
+        ({ witnesses }) => witnesses,
+        () => null,
+      ),
   })
   const rooms: Rooms = {
     identify: (captured) => identity.identify(captured),
     decide: (actor, captured) => inForce.policy.decide(actor, captured),
     append: appender({ ledger, sealing, pressure }),
+    whyUnavailable,
     withinBound: () => pressure.withinBound(),
     pressure: () => pressure.relief(),
     write: transcriberOf(inForce, clock, newId),
@@ -408,10 +415,12 @@ function needRestart(before: Config, after: Config): string[] {
     'data',
     'signer',
     'sequencer',
+    'witnesses',
     'fingerprintKey',
     'seal',
     'listen',
     'ledger',
+    'scrub',
   ] as const
   return fixed.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
 }

@@ -1,21 +1,19 @@
 /** The command for a bundle: a file and keys in, a judgement on stdout. */
 import { statSync } from 'node:fs'
 
-import { TlogError } from '@countersign/tlog/errors'
 import type { VerifierKey } from '@countersign/tlog/key'
-import { parsePolicy } from '@countersign/tlog/witness-policy'
+import type { WitnessPolicy } from '@countersign/tlog/witness-policy'
 
 import { fileAccess, nodeBundleCrypto } from './bundle-file.ts'
 import { checkBundle } from './bundle/check.ts'
 import { bundleSummary } from './bundle/summary.ts'
 import type { CommandIo } from './command.ts'
-import { VerifierError } from './errors.ts'
 import { openProgress } from './summary.ts'
 
 export interface AskedBundle {
   readonly target: string
   readonly keys: readonly VerifierKey[]
-  readonly policy: Uint8Array | undefined
+  readonly policy: WitnessPolicy | undefined
   readonly json: boolean
 }
 
@@ -40,20 +38,11 @@ export async function verifyBundle(
     access,
     crypto: nodeBundleCrypto,
     keys,
-    policy: policy === undefined ? undefined : readPolicy(policy),
+    policy,
     onProgress: progress.show,
   }).finally(progress.end)
   io.stdout(
     json ? `${JSON.stringify({ source: target, ...report }, null, 2)}\n` : bundleSummary(report),
   )
   return report.verified ? 0 : 1
-}
-
-function readPolicy(bytes: Uint8Array): ReturnType<typeof parsePolicy> {
-  try {
-    return parsePolicy(bytes, nodeBundleCrypto.sha256)
-  } catch (cause) {
-    if (!(cause instanceof TlogError)) throw cause
-    throw new VerifierError('KEY_UNREADABLE', `could not use --policy: ${cause.message}`, { cause })
-  }
 }

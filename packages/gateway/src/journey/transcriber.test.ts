@@ -56,6 +56,7 @@ const decision: Decision = {
   wouldDeny: false,
   policyHash: 'f'.repeat(64),
   mode: 'strict',
+  acknowledge: 'D0',
   depth: 'meta',
   labels: ['pii'],
   roles: ['support'],

@@ -7,7 +7,7 @@ import type { Actor, Captured, Decision } from '@countersign/record/vocabulary'
 import { encodeAddendum } from '@countersign/record/encode'
 import { subjectOf } from '@countersign/record/subject'
 import type { Malformed, Observed } from '../capture.ts'
-import { redactPath, redactQuery } from '../capture.ts'
+import { redactPath, redactQuery, redactRequestLine, redactText } from '../capture.ts'
 
 /** Writes drafts; knows the environment and the declared owners, nothing else. */
 export interface Transcriber {
@@ -228,7 +228,7 @@ function requestAddendum(captured: Captured, actor: Actor, salt: Uint8Array): Ad
   if (actor.name !== '') content['actor'] = described(actor)
   content['client'] = {
     address: client.address,
-    ...(client.chain.length === 0 ? {} : { chain: client.chain }),
+    ...(client.chain.length === 0 ? {} : { chain: client.chain.map(redactText) }),
     peer: `${peer.address}:${peer.port}`,
   }
   content['host'] = request.host
@@ -236,7 +236,7 @@ function requestAddendum(captured: Captured, actor: Actor, salt: Uint8Array): Ad
   if (captured.kind === 'http') content['path'] = redactPath(request.path)
   if (request.query !== undefined) content['query'] = redactQuery(request.query)
   const agent = request.headers.find(([name]) => name === 'user-agent')
-  if (agent !== undefined) content['user_agent'] = agent[1]
+  if (agent !== undefined) content['user_agent'] = redactText(agent[1])
   return encodeAddendum('request', content, salt)
 }
 
@@ -275,7 +275,8 @@ function malformedDraft(malformed: Malformed, options: TranscriberOptions): Draf
     client: { peer: `${malformed.peer.address}:${malformed.peer.port}` },
     explanation: malformed.explanation,
   }
-  if (malformed.requestLine !== undefined) content['request_line'] = malformed.requestLine
+  if (malformed.requestLine !== undefined)
+    content['request_line'] = redactRequestLine(malformed.requestLine)
   return {
     leaf,
     addenda: [encodeAddendum('request', content, options.salt())],

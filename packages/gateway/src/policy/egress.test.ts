@@ -70,6 +70,7 @@ test('a listed name passes, with the line of the list as its rule', () => {
     wouldDeny: false,
     policyHash: policy.hash,
     mode: 'bounded',
+    acknowledge: 'D0',
     depth: 'opaque',
     labels: ['pci'],
     roles: [],
