@@ -16,8 +16,9 @@ test('the committed page is what its sources give, byte for byte', async () => {
 
 test('the specification holds the SHA-256 of the page', () => {
   const spec = readFileSync(join(root, 'docs/spec/bundle.md'), 'utf8')
-  assert.match(spec, /^ {4}[0-9a-f]{64}$/m)
-  assert.ok(withDigest(spec, committed) === spec, hint)
+  const digest = createHash('sha256').update(committed).digest('hex')
+  assert.ok(spec.includes(`    ${digest}\n`), hint)
+  assert.ok(withDigest(spec, '').includes(createHash('sha256').digest('hex')))
 })
 
 test('the page may load nothing: its policy names its own script and style, and nothing else', () => {

@@ -6,8 +6,15 @@ import { formatVkey } from '@countersign/tlog/key'
 import { recordedPurpose } from '@countersign/verifier/bundle/export-record'
 import type { Manifest } from '@countersign/verifier/bundle/manifest'
 import { openProgress } from '@countersign/verifier/summary'
-import { selectEvidence, writeBundle } from '../evidence.ts'
-import type { EvidenceAddenda, EvidenceLog, Opening, Scope, Selection } from '../evidence.ts'
+import { refuseExisting, selectEvidence, writeBundle } from '../evidence.ts'
+import type {
+  BundleRequest,
+  EvidenceLog,
+  Opening,
+  Scope,
+  Selection,
+  WrittenBundle,
+} from '../evidence.ts'
 import { readHead } from '../follow.ts'
 import { systemClock } from '../platform.ts'
 import { CommandError, messageOf } from './errors.ts'
@@ -50,6 +57,9 @@ export async function runExport(
       : await unsealingAt({ dataDir, configFile: folders.configFile })
   const progress = openProgress(progressIo(io))
   try {
+    // All that can be wrong with what was asked is found before it goes on record.
+    await refuseExisting(wanted.target)
+    const given = await readGiven(wanted, log)
     const addenda = evidenceAddenda(dataDir, unsealing)
     const before = evidenceLog(log, await readHead(log))
     const selection = await selectEvidence(await choose(log, before), wanted.opening, {
@@ -60,9 +70,14 @@ export async function runExport(
     const recorded = await putOnRecord(wanted, dataDir, selection)
     // Read again: what was just recorded is in it.
     const after = recorded.length === 0 ? before : evidenceLog(log, await readHead(log))
-    const request = await requestOf(wanted, { log, evidence: after, addenda, selection, recorded })
     const written = await writeBundle({
-      ...request,
+      ...given,
+      target: wanted.target,
+      log: after,
+      addenda,
+      selection,
+      asked: askedOf(wanted),
+      recorded: formatLeafList(recorded),
       onProgress: (_phase, done, total) => progress.show(done, total),
     })
     progress.end()
@@ -107,28 +122,16 @@ async function putOnRecord(
   }
 }
 
-async function requestOf(
+async function readGiven(
   wanted: ExportWanted,
-  found: {
-    log: LocatedLog
-    evidence: EvidenceLog
-    addenda: EvidenceAddenda
-    selection: Selection
-    recorded: readonly number[]
-  },
-): Promise<Parameters<typeof writeBundle>[0]> {
-  const { log, evidence, addenda, selection, recorded } = found
+  log: LocatedLog,
+): Promise<Pick<BundleRequest, 'policy' | 'earlier' | 'page'>> {
+  const { fromCheckpoint } = wanted
+  const page = fileURLToPath(import.meta.resolve('@countersign/verifier/verify.html'))
   return {
-    target: wanted.target,
-    log: evidence,
-    addenda,
-    selection,
     policy: await policyOf(wanted, log),
-    earlier:
-      wanted.fromCheckpoint === undefined ? undefined : await readInput(wanted.fromCheckpoint),
-    asked: askedOf(wanted),
-    recorded: formatLeafList(recorded),
-    page: await readInput(fileURLToPath(import.meta.resolve('@countersign/verifier/verify.html'))),
+    earlier: fromCheckpoint === undefined ? undefined : await readInput(fromCheckpoint),
+    page: await readInput(page),
   }
 }
 
@@ -158,7 +161,7 @@ function tell(
     recorded,
     origin,
   }: {
-    written: Awaited<ReturnType<typeof writeBundle>>
+    written: WrittenBundle
     recorded: readonly number[]
     origin: string
   },

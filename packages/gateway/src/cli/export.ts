@@ -65,7 +65,7 @@ export const exportCommand: Command = async (args, io) => {
     unrecorded: values.unrecorded === true,
     json: values.json === true,
   }
-  return await runExport(wanted, chooserOf(kind, values, io), io)
+  return await runExport(wanted, chooserOf(kind, readBounds(values), { asked: values, io }), io)
 }
 
 /** The scope of chosen records, each an id or an index. */
@@ -110,67 +110,78 @@ function kindOf(asked: Asked): Scope['kind'] {
   return kind
 }
 
-function chooserOf(kind: Scope['kind'], asked: Asked, io: Io): ChooseScope {
+/** What bounds a range, read before the log is: as indexes, or in nanoseconds since the epoch. */
+interface Bounds {
+  readonly range?: LeafRange | undefined
+  readonly sinceNs?: bigint | undefined
+  readonly untilNs?: bigint | undefined
+}
+
+function readBounds({ range, since, until }: Asked): Bounds {
+  return {
+    range: range === undefined ? undefined : leafRange(range),
+    sinceNs: since === undefined ? undefined : nanoseconds(since, '--since'),
+    // All of its second.
+    untilNs: until === undefined ? undefined : nanoseconds(until, '--until') + NS_PER_SECOND - 1n,
+  }
+}
+
+function chooserOf(
+  kind: Scope['kind'],
+  bounds: Bounds,
+  { asked, io }: { asked: Asked; io: Io },
+): ChooseScope {
+  const { since, until, session = '', person = '', complete = false } = asked
   switch (kind) {
     case 'record':
       return chosenRecords(COMMAND, asked.record ?? [], io)
     case 'session':
-      return async (_log, evidence) => sessionScope(asked.session ?? '', evidence)
+      if (!isId(session))
+        throw usageError(COMMAND, `could not read --session: '${session}' is no id of a session`)
+      return async (_log, evidence) => {
+        const { isOpen, ...range } = await findSession(evidence, session)
+        return { kind, session, range, isOpen }
+      }
     case 'person':
-      return async (_log, evidence) => personScope(asked, evidence)
+      if (!PSEUDONYM.test(person))
+        throw usageError(
+          COMMAND,
+          'could not read --person: it is no pseudonym',
+          "a pseudonym is the 'actor' of 'countersign show'; names are not in the log",
+        )
+      return async (_log, evidence) => {
+        const within = await rangeOf(bounds, evidence)
+        return { kind, pseudonym: person, within, complete }
+      }
     case 'range':
       return async (_log, evidence) => ({
-        kind: 'range',
-        range: await rangeOf(asked, evidence),
-        ...(asked.since === undefined ? {} : { since: asked.since }),
-        ...(asked.until === undefined ? {} : { until: asked.until }),
+        kind,
+        range: await rangeOf(bounds, evidence),
+        ...(since === undefined ? {} : { since }),
+        ...(until === undefined ? {} : { until }),
       })
     default:
       return kind satisfies never
   }
 }
 
-async function sessionScope(session: string, evidence: EvidenceLog): Promise<Scope> {
-  if (!isId(session))
-    throw usageError(COMMAND, `could not read --session: '${session}' is no id of a session`)
-  const { isOpen, ...range } = await findSession(evidence, session)
-  return { kind: 'session', session, range, isOpen }
-}
-
-async function personScope(asked: Asked, evidence: EvidenceLog): Promise<Scope> {
-  const pseudonym = asked.person ?? ''
-  if (!PSEUDONYM.test(pseudonym))
-    throw usageError(
-      COMMAND,
-      'could not read --person: it is no pseudonym',
-      "a pseudonym is the 'actor' of 'countersign show'; names are not in the log",
-    )
-  const within = await rangeOf(asked, evidence)
-  return { kind: 'person', pseudonym, within, complete: asked.complete === true }
-}
-
-async function rangeOf(asked: Asked, evidence: EvidenceLog): Promise<LeafRange> {
+async function rangeOf({ range, ...times }: Bounds, evidence: EvidenceLog): Promise<LeafRange> {
   const { size } = evidence.head
   if (size === 0)
     throw new CommandError('CANNOT_RUN', 'could not export: the log has no record yet')
-  if (asked.range === undefined)
-    return findByTime(evidence, {
-      sinceNs: asked.since === undefined ? undefined : nanoseconds(asked.since, '--since'),
-      untilNs:
-        asked.until === undefined
-          ? undefined
-          : nanoseconds(asked.until, '--until') + (NS_PER_SECOND - 1n),
-    })
-  const [, from, to] = /^(\d{1,15})-(\d{1,15})$/.exec(asked.range) ?? []
-  const range = { from: Number(from), to: Number(to) }
-  if (from === undefined || range.from > range.to)
-    throw usageError(COMMAND, `could not read --range: '${asked.range}' is not FIRST-LAST`)
-  if (range.to >= size)
-    throw new CommandError(
-      'CANNOT_RUN',
-      `could not find record ${range.to}: the log has ${size}, counted from 0`,
-    )
-  return range
+  if (range === undefined) return await findByTime(evidence, times)
+  if (range.to < size) return range
+  throw new CommandError(
+    'CANNOT_RUN',
+    `could not find record ${range.to}: the log has ${size}, counted from 0`,
+  )
+}
+
+function leafRange(text: string): LeafRange {
+  const [, from, to] = /^(\d{1,15})-(\d{1,15})$/.exec(text) ?? []
+  if (from === undefined || Number(from) > Number(to))
+    throw usageError(COMMAND, `could not read --range: '${text}' is not FIRST-LAST`)
+  return { from: Number(from), to: Number(to) }
 }
 
 const NS_PER_SECOND = 1_000_000_000n

@@ -403,7 +403,7 @@ SCOPE is one of
   -o, --out FILE               the bundle; it must not exist
       --from-checkpoint FILE   an earlier checkpoint: the bundle proves that the
                                log grew from it
-      --policy FILE            a tlog-policy with witnesses that must have signed
+      --policy FILE            a tlog-policy: which witnesses must have signed
       --unrecorded             with no ledger running: export all the same
   -c, --config FILE            the log of this configuration (default:
                                ./countersign.yaml)
@@ -432,7 +432,7 @@ check. It is put on record first; without a running ledger it is refused.
       --json             print JSON
 
 Example:
-  countersign disclose --record 7 --matter 12/26 --by me --purpose court -o a.zip
+  countersign disclose --record 7 --matter 1/26 --by me --purpose law -o a.zip
 `,
 
   mirror: `Usage: countersign mirror DIR|URL --to DIR --vkey KEY [options]

@@ -89,7 +89,7 @@ function shortened(records: string): string {
 }
 
 function oneLine(text: string): string {
-  return text.replaceAll(/[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]/gu, ' ')
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ')
 }
 
 const byReceipts = `

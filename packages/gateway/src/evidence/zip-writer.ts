@@ -22,6 +22,8 @@ import { EvidenceError } from './errors.ts'
 
 const deflate = promisify(deflateRaw)
 const LEVEL = 6
+/** Smaller files are stored: there is little to gain, and a bundle may hold tens of thousands that each must be unpacked. */
+const DEFLATED_BYTES_MIN = 1024
 
 /** Takes bytes in order, and resolves when it has room for more. */
 export type Sink = (bytes: Uint8Array) => Promise<void>
@@ -123,6 +125,7 @@ export class ZipWriter {
 
 /** Deflated where that makes it smaller, and not so much smaller that a reader must fear a bomb. */
 async function pack(bytes: Uint8Array): Promise<{ packed: Uint8Array; deflated: boolean }> {
+  if (bytes.length < DEFLATED_BYTES_MIN) return { packed: bytes, deflated: false }
   const packed = await deflate(bytes, { level: LEVEL })
   const deflated = packed.length < bytes.length && bytes.length <= packed.length * BUNDLE_RATIO_MAX
   return deflated ? { packed, deflated } : { packed: bytes, deflated }
