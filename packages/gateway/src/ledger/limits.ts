@@ -56,6 +56,8 @@ export const WITNESS_DETAIL_MAX = 200
 export const PUBLISH_FILES_MAX = 8
 /** Bytes of a WAL frame around its entries and addenda. */
 export const FRAME_OVERHEAD_BYTES = 76
+/** Client: turns of the event loop for which a draft may wait for company, each shorter than a millisecond under load. */
+export const GATHER_TURNS_MAX = 8
 /** Client: how long a message may stay unanswered before the ledger counts as away. */
 export const APPEND_TIMEOUT_MS = 5_000
 /** Client: first and longest pause between attempts to reconnect. */
