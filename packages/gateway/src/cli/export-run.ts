@@ -140,8 +140,12 @@ function askedOf({ by, purpose, matter }: ExportWanted): Manifest['asked'] {
   return { by, purpose, ...(matter === undefined ? {} : { matter }), at: `${at.slice(0, 19)}Z` }
 }
 
-/** A policy file may leave the log out: then it is the one whose key is trusted here. */
-async function policyOf({ policy }: ExportWanted, { keys }: LocatedLog): Promise<string> {
+/**
+ * The policy that was given, else the one by which this machine's log is witnessed, else none but the log's own signature. Such a file
+ * may leave the log out: then it is the one whose keys are trusted here.
+ */
+async function policyOf(wanted: ExportWanted, { keys, policyFile }: LocatedLog): Promise<string> {
+  const policy = wanted.policy ?? policyFile
   const logs = keys.map((key) => `log ${formatVkey(key)}\n`).join('')
   if (policy === undefined) return `${logs}quorum none\n`
   const text = Buffer.from(await readInput(policy)).toString('utf8')

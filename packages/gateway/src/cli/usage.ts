@@ -404,6 +404,7 @@ SCOPE is one of
       --from-checkpoint FILE   an earlier checkpoint: the bundle proves that the
                                log grew from it
       --policy FILE            a tlog-policy: which witnesses must have signed
+                               (default: that of the configuration)
       --unrecorded             with no ledger running: export all the same
   -c, --config FILE            the log of this configuration (default:
                                ./countersign.yaml)
