@@ -85,7 +85,7 @@ export function sealChunked(
   const { first, second } = expandMessages(input.salt, input.context)
   const one = hmacSha512(input.key, first)
   second.set(one)
-  const derived = derivedFrom(one, hmacSha512(input.key, second))
+  const derived = derivedFrom(one, hmacSha512(input.key, second), scratch)
   const sealed = new Uint8Array(sealedBytes(plaintext.length))
   sealed.set(input.salt)
   sealed.set(derived.commitment, SEALING_SALT_BYTES)
@@ -99,6 +99,8 @@ export function sealChunked(
     aes256GcmSeal({ key: derived.key, nonce, plaintext: piece }, sealed.subarray(at, end))
     at = end
   }
+  // The key of the message is not left behind.
+  scratch.fill(0)
   return sealed
 }
 
@@ -163,8 +165,14 @@ function expandMessages(
   return { first, second }
 }
 
-function derivedFrom(one: Uint8Array, two: Uint8Array): Derived {
-  const all = new Uint8Array(2 * HMAC_BYTES)
+// Sealing is synchronous, so nothing else runs between deriving a key and the last use of it.
+const scratch = new Uint8Array(2 * HMAC_BYTES)
+
+function derivedFrom(
+  one: Uint8Array,
+  two: Uint8Array,
+  all: Uint8Array = new Uint8Array(2 * HMAC_BYTES),
+): Derived {
   all.set(one)
   all.set(two, HMAC_BYTES)
   const commitmentAt = SEALING_KEY_BYTES + NONCE_BYTES
@@ -177,6 +185,7 @@ function derivedFrom(one: Uint8Array, two: Uint8Array): Derived {
 
 /** The number is XORed in from the right. Its upper bytes are zero: what fits in memory has fewer than 2^32 chunks. */
 function nonceOf(baseNonce: Uint8Array, chunk: number): Uint8Array {
+  if (chunk === 0) return baseNonce
   const nonce = Uint8Array.from(baseNonce)
   const view = new DataView(nonce.buffer)
   view.setUint32(NONCE_BYTES - 4, (view.getUint32(NONCE_BYTES - 4) ^ chunk) >>> 0)
