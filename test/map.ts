@@ -4,7 +4,7 @@
  */
 
 /** The rooms of the gateway that exist today: `src/<room>.ts` is the door, `src/<room>/` is private. */
-export const rooms = ['capture', 'identity', 'policy', 'ledger'] as const
+export const rooms = ['capture', 'identity', 'policy', 'ledger', 'witness'] as const
 
 /** What is no room and stands beside them in `packages/gateway/src`. */
 export const besides = ['platform', 'config', 'journey', 'gateway', 'cli', 'demo'] as const
@@ -19,6 +19,7 @@ export const mayImport: Readonly<Record<Place, readonly Place[]>> = {
   identity: ['platform', 'config'],
   policy: ['platform', 'config'],
   ledger: ['platform'],
+  witness: ['platform'],
   journey: ['platform', 'config', ...rooms],
   gateway: ['platform', 'config', 'journey', ...rooms],
   demo: ['platform', 'config', 'gateway', ...rooms],
@@ -33,7 +34,7 @@ export const sharedTypes: readonly string[] = ['config/schema.ts', 'capture/exch
 
 /** Packages from the registry, and the places of the gateway that may name them. */
 export const dependencyPlaces: Readonly<Record<string, readonly Place[]>> = {
-  '@node-rs/crc32': ['ledger'],
+  '@node-rs/crc32': ['ledger', 'platform'],
   'ipaddr.js': ['policy', 'capture', 'identity', 'config', 'gateway'],
   jose: ['identity', 'demo'],
   pino: ['gateway'],
@@ -78,8 +79,8 @@ export const words: readonly {
   },
   {
     word: /\bprocess\.exit\(/,
-    only: /^packages\/gateway\/src\/(cli(\.ts|\/)|ledger\/(process|signer)\.ts$)|^packages\/[^/]+\/bin\//,
-    why: 'only a command ends its process, and a ledger or signer that may no longer trust itself',
+    only: /^packages\/gateway\/src\/(cli(\.ts|\/)|(ledger\/process|witness\/fatal)\.ts$)|^packages\/[^/]+\/bin\//,
+    why: 'only a command ends its process, and a ledger, signer or witness that may no longer trust itself',
   },
   {
     word: /\bconsole\./,

@@ -1,5 +1,5 @@
 /**
- * The door of `ledger`: the log, the process that writes it, the signer, and the client of the write side. It imports no other
+ * The door of `ledger`: the log, the process that writes it, and the client of the write side. It imports no other
  * room, and nobody else writes records.
  */
 export { LedgerError } from './ledger/errors.ts'
@@ -7,9 +7,6 @@ export { layoutOf } from './ledger/layout.ts'
 export { createLog } from './ledger/create.ts'
 export { runLedger } from './ledger/process.ts'
 export type { LedgerOptions, RunningLedger } from './ledger/process.ts'
-export { createSignerState } from './ledger/signer-state.ts'
-export { runSigner } from './ledger/signer.ts'
-export type { RunningSigner, SignerOptions } from './ledger/signer.ts'
 export { connectLedger } from './ledger/client.ts'
 export type { LedgerStatus } from './ledger/protocol.ts'
 export type { AppendOptions, ConnectOptions, Ledger } from './ledger/client.ts'

@@ -4,12 +4,13 @@ import { encodeDraft } from '@countersign/record/encode'
 import { openIds } from '@countersign/record/id'
 import type { Lifecycle } from '@countersign/record/leaf'
 import { parseSkey, parseVkey } from '@countersign/tlog/key'
-import { ed25519PublicKey, sha256 } from '../platform.ts'
+import { ed25519PublicKey, sha256, takeLock } from '../platform.ts'
 import type { Clock } from '../platform.ts'
 import { checkIdentity } from './create.ts'
 import { putEntry, sectionBytes } from './entries.ts'
 import { LedgerError, messageOf } from './errors.ts'
 import { layoutOf } from './layout.ts'
+import type { Layout } from './layout.ts'
 import {
   BATCH_BYTES_MAX,
   CHECKPOINT_INTERVAL_MS,
@@ -18,7 +19,6 @@ import {
   SEGMENT_BYTES,
 } from './limits.ts'
 import { SEGMENT_HEADER_BYTES } from './frame.ts'
-import { takeLock } from './lock.ts'
 import { Publisher } from './publisher.ts'
 import { readEntries } from './records.ts'
 import { recover } from './recovery.ts'
@@ -77,7 +77,7 @@ export async function runLedger(options: LedgerOptions): Promise<RunningLedger> 
   const layout = layoutOf(options.dataDir)
   const limits = checkLimits(options)
   await checkIdentity(layout, options.origin)
-  const lock = takeLock(layout.lock, `the log in ${options.dataDir}`)
+  const lock = takeLock(layout.lock) ?? inUse(layout)
   try {
     const logKey = options.logVkey === undefined ? undefined : parseVkey(options.logVkey, sha256)
     const recovered = await recover(layout, {
@@ -307,6 +307,14 @@ class Core implements Backend {
     if (index < size) return
     throw new LedgerError('LEDGER_RANGE', `could not find record ${index}: the log has ${size}`)
   }
+}
+
+function inUse({ dataDir, lock }: Layout): never {
+  throw new LedgerError(
+    'LEDGER_IN_USE',
+    `could not open the log in ${dataDir}: another process uses it (${lock})`,
+    { hint: 'stop the other process; one log has one writer' },
+  )
 }
 
 function checkLimits(options: LedgerOptions): Limits {

@@ -9,10 +9,10 @@ import { formatCheckpoint } from '@countersign/tlog/checkpoint'
 import { hashLeaf, hashNode } from '@countersign/tlog/hash'
 import { parseSkey, parseVkey } from '@countersign/tlog/key'
 import { formatNote, openNote, signNote } from '@countersign/tlog/note'
-import { createSignerState, runSigner } from '../ledger.ts'
+import { makeKey, makeLog, ORIGIN } from '../ledger/testing/setup.ts'
+import type { TestLog } from '../ledger/testing/setup.ts'
 import { ed25519Sign, ed25519Verify, sha256 } from '../platform.ts'
-import { makeKey, makeLog, ORIGIN } from './testing/setup.ts'
-import type { TestLog } from './testing/setup.ts'
+import { createSignerState, runSigner } from '../witness.ts'
 
 const run = promisify(execFile)
 const [a, b, c] = ['a', 'b', 'c'].map((text) => hashLeaf(sha256, Buffer.from(text))) as [
@@ -147,22 +147,22 @@ test('what was signed is remembered over a restart, and one slot may be torn', a
 test('a signer is created once, opened only when it exists, and held by one process', async () => {
   await using log = await makeLog()
   const { stateDir } = log.signer
-  await rejects(createSignerState({ stateDir, origin: ORIGIN }), { code: 'SIGNER_STATE' })
+  await rejects(createSignerState({ stateDir, origin: ORIGIN }), { code: 'WITNESS_STATE' })
   const signer = log.own(await runSigner(log.signer))
-  await rejects(runSigner(log.signer), { code: 'LEDGER_IN_USE' })
+  await rejects(runSigner(log.signer), { code: 'WITNESS_IN_USE' })
   await signer.close()
   await rejects(runSigner({ ...log.signer, stateDir: join(log.folder, 'data') }), {
-    code: 'SIGNER_STATE',
+    code: 'WITNESS_STATE',
     message: /could not open the signer/,
   })
   await rejects(runSigner({ ...log.signer, origin: 'other.example.com' }), {
-    code: 'SIGNER_STATE',
+    code: 'WITNESS_KEY',
     message: /its key is for/,
   })
   copyFileSync(join(stateDir, 'signer-state'), join(log.folder, 'data', 'signer-state'))
   const other = makeKey('other.example.com')
   await rejects(runSigner({ ...log.signer, key: other.skey, origin: 'other.example.com' }), {
-    code: 'SIGNER_STATE',
+    code: 'WITNESS_STATE',
     message: /is for log.example.com/,
   })
   ok(true)
