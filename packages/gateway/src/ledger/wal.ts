@@ -165,10 +165,12 @@ export class Wal {
       after !== undefined && after.firstIndex <= size;
       after = this.#retained[1]
     ) {
-      const done = this.#retained.shift()
+      const [done] = this.#retained
       if (done === undefined) break
+      // Forgotten only once it is gone: a later one that goes before it would be a hole.
+      await unlink(done.path).catch(unlessMissing)
+      this.#retained.shift()
       this.#places = this.#places.filter((place) => place.segment !== done.number)
-      await unlink(done.path)
       dropped += 1
     }
     if (dropped > 0) await syncDirectory(this.#folder)
@@ -197,12 +199,20 @@ export class Wal {
         `could not commit: a frame of ${bytes} bytes, and a segment holds ${room}`,
       )
     const number = this.#current.header.number + 1
-    // Usually ready long before. When it is not, the commit path pays for it: slow, and still right.
-    const next =
-      this.#prepared ?? prepareSegmentSync(this.#folder, { number, bytes: this.#segmentBytes })
-    this.#prepared = undefined
-    closeSync(this.#current.file)
-    this.#current = next
+    try {
+      // Usually ready long before. When it is not, the commit path pays for it: slow, and still right.
+      const next =
+        this.#prepared ?? prepareSegmentSync(this.#folder, { number, bytes: this.#segmentBytes })
+      this.#prepared = undefined
+      closeSync(this.#current.file)
+      this.#current = next
+    } catch (cause) {
+      const path = join(this.#folder, segmentName(number))
+      throw new LedgerError('LEDGER_IO', `could not make the next segment: ${path}`, {
+        cause,
+        hint: DISK_HINT,
+      })
+    }
     this.#offset = SEGMENT_HEADER_BYTES
     this.#prepareNext()
   }
@@ -313,20 +323,21 @@ function prepareSegmentSync(folder: string, options: { number: number; bytes: nu
     fsyncSync(file)
     closeSync(file)
     linkSync(draft, path)
-    syncFolder(folder)
   } catch (cause) {
     // Prepared in the background a moment ago, and whole: that one will do.
     const isThere = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST'
-    if (!isThere) {
-      throw new LedgerError('LEDGER_IO', `could not make the next segment: ${path}`, {
-        cause,
-        hint: DISK_HINT,
-      })
-    }
+    if (!isThere) throw cause
   } finally {
     rmSync(draft, { force: true })
   }
+  // Whoever linked it: its name is durable before a commit relies on it.
+  syncFolder(folder)
   return openPrepared(path)
+}
+
+/** An attempt that failed and landed: what was to be removed is gone. */
+function unlessMissing(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
 }
 
 /** A disk that is nearly full writes less than it was asked to, without an error. */
