@@ -139,7 +139,7 @@ export async function openRig(wanted: (ports: Ports) => Wanted): Promise<Rig> {
   assert.equal(init.code, 0, init.stderr)
   await write(wanted(ports))
   const dataDir = join(dir, 'countersign-data')
-  const vkey = (await readFile(join(dir, 'log.vkey'), 'utf8')).trim()
+  const [vkey = ''] = (await readFile(join(dir, 'log.vkey'), 'utf8')).split('\n')
   return {
     dir,
     dataDir,
@@ -188,6 +188,7 @@ function base(origin: string, ports: Ports): Wanted {
     signer: { key: './secrets/log.skey', state: './signer-state' },
     sequencer: { key: './secrets/sequencer.skey' },
     fingerprintKey: './secrets/fingerprint.key',
+    seal: { key: './secrets/tenant.key' },
     listen: {
       inbound: `127.0.0.1:${ports.inbound}`,
       egress: `127.0.0.1:${ports.egress}`,

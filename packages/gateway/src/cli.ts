@@ -14,9 +14,10 @@ export type { Command, Io, Output } from './cli/terminal.ts'
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   init: async () => (await import('./cli/init.ts')).init,
   up: async () => (await import('./cli/up.ts')).up,
-  signer: async () => (await import('./cli/processes.ts')).signer,
+  signer: async () => (await import('./cli/signer.ts')).signer,
   ledger: async () => (await import('./cli/processes.ts')).ledger,
   gateway: async () => (await import('./cli/processes.ts')).gateway,
+  witness: async () => (await import('./cli/witness.ts')).witness,
   config: async () => (await import('./cli/config-command.ts')).configCommand,
   keys: async () => (await import('./cli/keys.ts')).keys,
   policy: async () => (await import('./cli/policy-explain.ts')).policy,

@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { access, mkdir } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
-import { formatSkey, formatVkey, keyId, SignatureType } from '@countersign/tlog/key'
-import type { SignerKey, VerifierKey } from '@countersign/tlog/key'
+import { SignatureType } from '@countersign/tlog/key'
 import { jsonSchema } from '../config.ts'
 import { createLog } from '../ledger.ts'
-import { ed25519PublicKey, sha256, writeDurably } from '../platform.ts'
-import { createSignerState } from '../witness.ts'
+import { writeDurably } from '../platform.ts'
+import { createSignerState, makeKey } from '../witness.ts'
 import { readArguments, usageError } from './arguments.ts'
 import { CommandError, messageOf } from './errors.ts'
 import { DEFAULT_CONFIG, VKEY_FILE } from './log-place.ts'
@@ -16,8 +15,8 @@ import type { Command } from './terminal.ts'
 
 const SECRET_FILE_MODE = 0o600
 const SECRET_FOLDER_MODE = 0o700
-const SEED_BYTES = 32
-const FINGERPRINT_KEY_BYTES = 32
+/** Of the key of the fingerprints, and of the tenant's. */
+const KEY_BYTES = 32
 
 /** A file of keys before `countersign keys` puts one into it. */
 const NO_KEYS = '# Kept by `countersign keys`.\nversion: 1\nkeys: []\n'
@@ -27,6 +26,7 @@ export interface Initialised {
   readonly config: string
   readonly schema: string
   readonly vkeyFile: string
+  /** The Ed25519 key of the log alone, for tools that read one key; `vkeyFile` has the ML-DSA-44 key too. */
   readonly vkey: string
   readonly data: string
   readonly signerState: string
@@ -96,23 +96,26 @@ export async function initialise(wanted: {
   try {
     await mkdir(folder, { recursive: true })
     await mkdir(secrets, { recursive: true, mode: SECRET_FOLDER_MODE })
-    const logKey = newKey(origin)
-    const vkey = formatVkey(logKey.verifier)
-    await writeSecret(join(secrets, 'log.skey'), `${formatSkey(logKey.signer)}\n`)
-    await writeSecret(join(secrets, 'sequencer.skey'), `${formatSkey(newKey(origin).signer)}\n`)
-    await writeSecret(
-      join(secrets, 'fingerprint.key'),
-      `${randomBytes(FINGERPRINT_KEY_BYTES).toString('hex')}\n`,
+    const logKeys = [SignatureType.ed25519, SignatureType.mlDsa44].map((type) =>
+      makeKey(origin, type),
     )
+    const sequencer = makeKey(origin, SignatureType.ed25519)
+    await writeSecret(join(secrets, 'log.skey'), lines(logKeys.map(({ skey }) => skey)))
+    await writeSecret(join(secrets, 'sequencer.skey'), lines([sequencer.skey]))
+    // Public: a signer on another host knows the ledger by it.
+    await writeDurably(join(secrets, 'sequencer.vkey'), lines([sequencer.vkey]))
+    for (const file of ['fingerprint.key', 'tenant.key'])
+      await writeSecret(join(secrets, file), `${randomBytes(KEY_BYTES).toString('hex')}\n`)
     for (const file of ['api-keys.yaml', 'egress-orders.yaml'])
       await writeSecret(join(secrets, file), NO_KEYS)
-    await writeDurably(paths.vkeyFile, `${vkey}\n`)
+    const vkeys = logKeys.map(({ vkey }) => vkey)
+    await writeDurably(paths.vkeyFile, lines(vkeys))
     await writeDurably(paths.schema, `${JSON.stringify(jsonSchema(), undefined, 2)}\n`)
     await createLog({ dataDir: paths.data, origin })
     await createSignerState({ stateDir: paths.signerState, origin })
     // Last: whoever finds a configuration finds all that it names.
     await writeDurably(paths.config, config)
-    return { ...paths, vkey }
+    return { ...paths, vkey: vkeys[0] ?? '' }
   } catch (cause) {
     throw new CommandError('CANNOT_RUN', `could not set up ${folder}: ${messageOf(cause)}`, {
       cause,
@@ -120,11 +123,8 @@ export async function initialise(wanted: {
   }
 }
 
-function newKey(name: string): { signer: SignerKey; verifier: VerifierKey } {
-  const seed = randomBytes(SEED_BYTES)
-  const unnamed = { name, type: SignatureType.ed25519, publicKey: ed25519PublicKey(seed) }
-  const id = keyId(unnamed, sha256)
-  return { signer: { name, id, type: unnamed.type, seed }, verifier: { ...unnamed, id } }
+function lines(texts: readonly string[]): string {
+  return texts.map((text) => `${text}\n`).join('')
 }
 
 async function writeSecret(path: string, text: string): Promise<void> {

@@ -24,7 +24,7 @@ export interface Opened {
 /** When a process that should end does not, it is ended: its parent may be gone and wait for nothing. */
 const CLOSE_TIMEOUT_MS = 25_000
 
-export const signer: Command = processCommand(
+export const configuredSigner: Command = processCommand(
   'signer',
   async () => (await import('./open-ledger.ts')).openSigner,
 )

@@ -30,10 +30,12 @@ export const up: Command = async (args, io) => {
   for (const { line, message } of loaded.warnings) {
     say(io, `countersign: warning: ${values.config}:${line}: ${message}`)
   }
+  // A signer on another host is started there.
+  const names = processes.filter((name) => name !== 'signer' || 'key' in loaded.config.signer)
   const json = values.json === true
   const { promise: ended, resolve: end } = Promise.withResolvers<number>()
   const supervisor = openSupervisor({
-    names: processes,
+    names,
     start: (name) => startProcess(name, loaded.path),
     onHappening: (happening) => (json ? print(io, JSON.stringify(happening)) : tell(happening, io)),
     onGiveUp: (error: CommandError) => end(sayError(io, error)),
@@ -49,7 +51,7 @@ export const up: Command = async (args, io) => {
     if (started) announce(loaded, supervisor, { io, json })
     const code = await ended
     if (code === DONE && !json)
-      say(io, 'countersign: stopping: the gateway, then the ledger, then the signer')
+      say(io, `countersign: stopping: the ${names.toReversed().join(', then the ')}`)
     await supervisor.stop()
     if (code === DONE && !json) say(io, 'countersign: stopped')
     return code

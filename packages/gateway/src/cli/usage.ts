@@ -20,6 +20,9 @@ Look at the log:
   prove     write the proof of one record to a file
   verify    re-hash a whole log, or check one proof
 
+For auditors:
+  witness   cosign the checkpoints of logs, and keep what contradicts them
+
 Manage:
   config    check countersign.yaml, or print its schema
   keys      create, list and revoke API keys
@@ -69,11 +72,24 @@ Example:
 `,
 
   signer: `Usage: countersign signer [--config FILE]
+       countersign signer --listen ADDR --key FILE --state DIR
+                          --sequencer KEY [options]
 
-Runs the signer alone: it holds the log key, and signs only what is consistent
-with what it signed before. Prefer 'countersign up' on one machine.
+Runs the signer alone: it holds the log keys, and signs only what is consistent
+with what it signed before. The first is what 'countersign up' runs on one host.
+The second needs no configuration, so that the signer can have a host of its
+own; the ledger's configuration then says 'signer: { url: https://... }'.
 
-  -c, --config FILE  default: ./countersign.yaml
+  -c, --config FILE           default: ./countersign.yaml
+      --listen ADDR           where to answer: TLS, except on the loopback
+      --tls-certificate FILE  PEM: the certificate and its chain
+      --tls-key FILE          PEM: its private key
+      --key FILE              the log keys, made by init: secrets/log.skey
+      --state DIR             what was signed last. It is never copied back
+      --create                make the state: once, for a log without records
+      --sequencer KEY         the ledger's public key, or a file with it, made
+                              by init: secrets/sequencer.vkey
+      --json                  print one JSON line once it is ready
 
 Example:
   countersign signer --config ./countersign.yaml
@@ -100,6 +116,36 @@ Prefer 'countersign up' on one machine.
 
 Example:
   countersign gateway --config ./countersign.yaml
+`,
+
+  witness: `Usage: countersign witness --key FILE --state FILE --log KEY [options]
+       countersign witness keygen --name NAME --key FILE [--json]
+       countersign witness evidence --state FILE [--json]
+
+Runs a witness (C2SP tlog-witness): logs ask it to cosign each checkpoint, and
+it does when the checkpoint continues all that it has cosigned before. So nobody
+can be shown another history. Who shows it a fork gets no cosignature: both
+signed checkpoints are kept beside the state, for anyone to check.
+
+keygen    makes an Ed25519 and an ML-DSA-44 key, prints the public ones
+evidence  prints every fork that was kept, in the order seen
+
+      --key FILE     the private keys, made by keygen
+      --state FILE   what was cosigned last. It is never copied back: a witness
+                     that lost its state starts over with a new key
+      --create       make the state: once, for a key that never cosigned
+      --log KEY      the public key of a log, or a file with its keys, one a
+                     line; may be repeated
+      --listen ADDR  default: 127.0.0.1:8090. Speaks plain HTTP: requests are
+                     believed for their signatures
+      --name NAME    of keygen: a URL you control, without its https://
+      --json         print JSON, one line for each thing that happens
+
+It answers POST /add-checkpoint, GET /<SHA-256 of an origin>/checkpoint, and
+GET /evidence. SIGTERM ends it in order.
+
+Example:
+  countersign witness --key w1.skey --state w1.state --create --log log.vkey
 `,
 
   config: `Usage: countersign config check [--config FILE] [--json]
@@ -208,6 +254,7 @@ Example:
 `,
 
   verify: `Usage: countersign verify [DIR|URL] [--vkey KEY] [--from-checkpoint FILE]
+                          [--complete [--range FIRST-LAST]]
        countersign verify FILE.tlog-proof --entry FILE [--vkey KEY]
 
 The first re-hashes a whole log, checks the signature and the structure of every
@@ -218,12 +265,18 @@ checks one proof.
 
       --vkey KEY              the log's key, or a file with it
       --from-checkpoint FILE  a checkpoint you kept: the log must extend it
+      --complete              prove also that no record is missing, and list
+                              known gaps and intents without an outcome
+      --range FIRST-LAST      judge only these entries, counted from 0
+      --since, --until TIME   judge only the records of this time, such as
+                              2026-07-30T12:00:00Z
       --entry FILE            the record that the proof is about
   -c, --config FILE           the log of this configuration (default:
                               ./countersign.yaml)
       --json                  print JSON
 
-Exit code 0: verified; 1: it does not verify; 2: could not run.
+Exit code 0: verified; 1: it does not verify, or a hole was found; 2: could not
+run. What cannot be proved complete is said, and is no hole.
 
 Example:
   countersign verify ./countersign-data --vkey ./log.vkey

@@ -28,10 +28,15 @@ export async function checkFiles(
 
 function namedFiles(config: Config): NamedFile[] {
   const files: NamedFile[] = [
-    { path: ['signer', 'key'], file: config.signer.key, mayBeAbsent: 'the signer needs it' },
+    ...signerFiles(config.signer),
     { path: ['sequencer', 'key'], file: config.sequencer.key },
     { path: ['fingerprintKey'], file: config.fingerprintKey },
   ]
+  if (config.seal !== undefined) files.push({ path: ['seal', 'key'], file: config.seal.key })
+  const { policy, ca } = config.witnesses ?? {}
+  for (const [member, file] of Object.entries({ policy, ca })) {
+    if (file !== undefined) files.push({ path: ['witnesses', member], file })
+  }
   for (const [name, listener] of Object.entries(config.listen)) {
     if (listener === undefined || !('tls' in listener) || listener.tls === undefined) continue
     const { certificate, key, clientCa } = listener.tls
@@ -60,6 +65,12 @@ function namedFiles(config: Config): NamedFile[] {
     })
   }
   return files
+}
+
+function signerFiles(signer: Config['signer']): NamedFile[] {
+  if ('key' in signer)
+    return [{ path: ['signer', 'key'], file: signer.key, mayBeAbsent: 'the signer needs it' }]
+  return signer.ca === undefined ? [] : [{ path: ['signer', 'ca'], file: signer.ca }]
 }
 
 const noKeys = 'no key is known until `countersign keys create` makes one'

@@ -41,7 +41,7 @@ test('records are durable, then signed, then published, and every receipt verifi
   const status = await client.status()
   equal(status.published, 702)
   equal(status.lastError, null)
-  deepEqual(await readAddenda(log.dataDir, 1), [content])
+  deepEqual(await readAddenda(log.dataDir, 1), [{ content }])
   await rejects(client.prove(leafIndex(10_000)), { code: 'LEDGER_RANGE' })
   await client.close()
   await ledger.close()

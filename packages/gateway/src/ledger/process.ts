@@ -1,9 +1,10 @@
 /** The ledger process: takes the lock, recovers, listens, and keeps signing and publishing until it is closed. */
+import assert from 'node:assert/strict'
 import { unlink } from 'node:fs/promises'
 import { encodeDraft } from '@countersign/record/encode'
 import { openIds } from '@countersign/record/id'
 import type { Lifecycle } from '@countersign/record/leaf'
-import { parseSkey, parseVkey } from '@countersign/tlog/key'
+import { parseSkey } from '@countersign/tlog/key'
 import { ed25519PublicKey, sha256, takeLock } from '../platform.ts'
 import type { Clock } from '../platform.ts'
 import { checkIdentity } from './create.ts'
@@ -18,10 +19,14 @@ import {
   FRAME_OVERHEAD_BYTES,
   SEGMENT_BYTES,
 } from './limits.ts'
+import { parseLogKeys } from './log-keys.ts'
 import { SEGMENT_HEADER_BYTES } from './frame.ts'
+import { ledgerDraft } from './lifecycle-draft.ts'
 import { Publisher } from './publisher.ts'
+import type { Alarm } from './quorum-alarm.ts'
 import { readEntries } from './records.ts'
 import { recover } from './recovery.ts'
+import type { Head } from './recovery.ts'
 import { Sequencer } from './sequencer.ts'
 import type { Group } from './sequencer.ts'
 import type { LedgerStatus } from './protocol.ts'
@@ -29,7 +34,10 @@ import { LedgerSocket } from './server.ts'
 import type { Backend } from './server.ts'
 import { serveLog } from './serve-log.ts'
 import { SignerClient } from './signer-client.ts'
+import type { SignerPlace } from './signer-client.ts'
 import { Signing } from './signing.ts'
+import { Witnessing } from './witnessing.ts'
+import type { WitnessesOptions } from './witnessing.ts'
 
 export interface LedgerOptions {
   /** Made by `createLog`. */
@@ -37,10 +45,14 @@ export interface LedgerOptions {
   readonly origin: string
   /** The private key (skey text) by which the ledger proves itself to the signer. */
   readonly sequencerKey: string
-  /** The vkey of the log. When given, the checkpoint on disk and every new signature must verify under it. */
+  /**
+   * The vkeys of the log, one a line. When given, the checkpoint on disk must verify under one of them, and every new one must
+   * be signed by all.
+   */
   readonly logVkey?: string | undefined
-  /** The unix socket of the signer. */
-  readonly signerSocket: string
+  /** The unix socket of the signer, or where it answers on another host. */
+  readonly signerSocket?: string | undefined
+  readonly signerUrl?: { readonly url: string; readonly ca?: string | undefined } | undefined
   readonly clock: Clock
   /** Recorded at each boot: version, and SHA-256 (hex) of the program. */
   readonly program: { readonly version: string; readonly binary: string }
@@ -52,10 +64,14 @@ export interface LedgerOptions {
   readonly checkpointIntervalMs?: number
   readonly unpublishedMax?: number
   readonly unpublishedBytesMax?: number
+  /** Whom to ask to cosign; nobody when absent. */
+  readonly witnesses?: WitnessesOptions | undefined
   /** Called once with an error after which the process must end. By default it is printed and the process exits with 2. */
   readonly onFatal?: (error: LedgerError) => void
   /** Told when signing or publishing fails, and will be tried again. */
   readonly onError?: (error: unknown) => void
+  /** Told of each alarm that is put on record. */
+  readonly onAlarm?: (alarm: Alarm) => void
 }
 
 export interface RunningLedger {
@@ -70,7 +86,7 @@ export interface RunningLedger {
 
 /**
  * Runs the ledger of one data folder in this process.
- * @throws {LedgerError} `LEDGER_MISSING`, `LEDGER_IN_USE`, `LEDGER_LIMIT`; `LEDGER_CORRUPT` and `LEDGER_SPLIT` name file and byte.
+ * @throws {LedgerError} `LEDGER_MISSING`, `LEDGER_IN_USE`, `LEDGER_LIMIT`, `WITNESS_POLICY`; `LEDGER_CORRUPT` and `LEDGER_SPLIT` name file and byte.
  * @see docs/spec/wal.md
  */
 export async function runLedger(options: LedgerOptions): Promise<RunningLedger> {
@@ -79,10 +95,9 @@ export async function runLedger(options: LedgerOptions): Promise<RunningLedger> 
   await checkIdentity(layout, options.origin)
   const lock = takeLock(layout.lock) ?? inUse(layout)
   try {
-    const logKey = options.logVkey === undefined ? undefined : parseVkey(options.logVkey, sha256)
     const recovered = await recover(layout, {
       origin: options.origin,
-      logKey,
+      logKeys: parseLogKeys(options.logVkey),
       segmentBytes: limits.segmentBytes,
     })
     const core = new Core(options, limits, recovered)
@@ -134,6 +149,7 @@ class Core implements Backend {
   readonly #sequencer: Sequencer
   readonly #signer: SignerClient
   readonly #signing: Signing
+  readonly #witnessing: Witnessing | undefined
   readonly #publisher: Publisher
   readonly #recovered: Awaited<ReturnType<typeof recover>>
   readonly #nextId: () => string
@@ -158,17 +174,19 @@ class Core implements Backend {
       unpublishedMax: options.unpublishedMax,
       unpublishedBytesMax: options.unpublishedBytesMax,
     })
-    this.#signer = new SignerClient(options.signerSocket)
+    this.#signer = new SignerClient(signerOf(options))
     const sequencerKey = parseSkey(options.sequencerKey, sha256, ed25519PublicKey)
-    const logKey = options.logVkey === undefined ? undefined : parseVkey(options.logVkey, sha256)
     this.#signing = new Signing(this.#sequencer, tiles, {
       origin,
       sequencerKey,
-      logKey,
+      logKeys: parseLogKeys(options.logVkey),
       signer: this.#signer,
       published,
     })
-    const rooms = { sequencer: this.#sequencer, tiles, signing: this.#signing }
+    this.#witnessing =
+      options.witnesses === undefined ? undefined : this.#openWitnessing(options.witnesses)
+    const { publishable } = this.#heads()
+    const rooms = { sequencer: this.#sequencer, tiles, headFor: publishable }
     this.#publisher = new Publisher(rooms, { dataDir, published })
     this.#nextId = openIds({ nowMs: () => Number(options.clock.nowNs() / 1_000_000n) })
     this.#stamp = { session: this.#nextId(), seq: 0 }
@@ -177,10 +195,11 @@ class Core implements Backend {
   /** Signs and publishes at intervals, each one after the other has ended. */
   start(): void {
     const round = (): void => {
-      this.publish().then(
-        () => this.#schedule(round),
-        () => this.#schedule(round),
-      )
+      const ended = (): void => {
+        this.#witnessing?.again()
+        this.#schedule(round)
+      }
+      this.publish().then(ended, ended)
     }
     round()
   }
@@ -203,9 +222,17 @@ class Core implements Backend {
     return this.#watched(async () => (await this.#signing.upTo(size)).size)
   }
 
-  async prove(index: number): Promise<string> {
+  async upToWitnessed(size: number): Promise<number> {
+    return this.#watched(async () => (await this.#heads().witnessed(size)).size)
+  }
+
+  async prove(index: number, level: 1 | 2): Promise<string> {
     this.#checkIndex(index)
-    return this.#watched(async () => this.#signing.prove(index))
+    const { witnessed, best } = this.#heads()
+    return this.#watched(async () => {
+      const head = await (level === 2 ? witnessed : best)(index + 1)
+      return this.#signing.receipt(index, head)
+    })
   }
 
   async entries(from: number, count: number): Promise<Buffer> {
@@ -230,6 +257,7 @@ class Core implements Backend {
       lastError: this.#lastError,
       draftBytesMax: this.#limits.draftBytesMax,
       batchBytesMax: this.#limits.batchBytesMax,
+      witnesses: this.#witnessing?.status ?? null,
     }
   }
 
@@ -239,22 +267,9 @@ class Core implements Backend {
   }
 
   /** Appends a record of the ledger about itself. */
-  record(lifecycle: Lifecycle & { component: string }): void {
+  record(lifecycle: Lifecycle): void {
     const id = this.#nextId()
-    const occurred = String(this.#options.clock.nowNs())
-    const draft = {
-      leaf: {
-        v: 1,
-        id,
-        class: 'ledger',
-        action: `ledger.${lifecycle.kind}`,
-        phase: 'single',
-        outcome: 'success',
-        time: { occurred },
-        lifecycle,
-      },
-      addenda: [],
-    } as const
+    const draft = ledgerDraft(id, this.#options.clock.nowNs(), lifecycle)
     const { entry } = encodeDraft(draft, this.#stamp, sha256)
     const entries = Buffer.alloc(sectionBytes(entry, []))
     putEntry(entries, 0, entry)
@@ -271,9 +286,43 @@ class Core implements Backend {
       // Without a signer the records stay durable in the write-ahead log; the next start publishes them.
       await this.publish().catch(() => undefined)
     }
+    await this.#witnessing?.close()
     await this.#signer.close()
     await this.#recovered.wal.close()
     this.#failed = true
+  }
+
+  /** Where heads come from: without witnesses the best there is is signed. */
+  #heads(): Heads {
+    const witnessing = this.#witnessing
+    const signed = async (size: number): Promise<Head> => this.#signing.upTo(size)
+    if (witnessing === undefined)
+      return { witnessed: async () => noWitnesses(), best: signed, publishable: signed }
+    return {
+      witnessed: async (size) => witnessing.upTo(size),
+      best: async (size) => witnessing.best(size),
+      publishable: async (size) => witnessing.publishable(size),
+    }
+  }
+
+  #openWitnessing(witnesses: WitnessesOptions): Witnessing {
+    return new Witnessing(
+      {
+        signing: this.#signing,
+        clock: this.#options.clock,
+        published: this.#recovered.published,
+        durableSize: () => this.#sequencer.durable.size,
+        onAlarm: (alarm) => {
+          this.record(alarm)
+          this.#options.onAlarm?.(alarm)
+        },
+        onCosigned: (head) => {
+          this.#publisher.renew(head).catch((error: unknown) => this.#noteError(error))
+        },
+        onError: (error) => this.#noteError(error),
+      },
+      witnesses,
+    )
   }
 
   #schedule(round: () => void): void {
@@ -291,6 +340,8 @@ class Core implements Backend {
   }
 
   #noteError(error: unknown): void {
+    // Witnesses that do not answer have a status and an alarm of their own; the log itself is well.
+    if (error instanceof LedgerError && error.code === 'WITNESS_QUORUM') return
     this.#lastError = messageOf(error)
     if (!(error instanceof LedgerError && error.fatal)) {
       this.#options.onError?.(error)
@@ -309,11 +360,32 @@ class Core implements Backend {
   }
 }
 
+function signerOf({ signerSocket, signerUrl }: LedgerOptions): SignerPlace {
+  if (signerUrl !== undefined) return signerUrl
+  assert.ok(signerSocket !== undefined, 'a ledger has a signer')
+  return { socketPath: signerSocket }
+}
+
 function inUse({ dataDir, lock }: Layout): never {
   throw new LedgerError(
     'LEDGER_IN_USE',
     `could not open the log in ${dataDir}: another process uses it (${lock})`,
     { hint: 'stop the other process; one log has one writer' },
+  )
+}
+
+/** Where the checkpoints of at least so many records come from. */
+interface Heads {
+  readonly witnessed: (size: number) => Promise<Head>
+  readonly best: (size: number) => Promise<Head>
+  readonly publishable: (size: number) => Promise<Head>
+}
+
+function noWitnesses(): never {
+  throw new LedgerError(
+    'WITNESS_QUORUM',
+    'could not have the record witnessed: no witnesses are configured',
+    { hint: 'name a policy under witnesses' },
   )
 }
 

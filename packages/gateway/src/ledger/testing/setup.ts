@@ -31,7 +31,7 @@ export interface TestLog extends AsyncDisposable {
   readonly dataDir: string
   readonly vkey: string
   readonly ledger: LedgerOptions
-  readonly signer: SignerOptions
+  readonly signer: SignerOptions & { readonly socketPath: string }
   /** Closes it before the folder goes, whatever becomes of the test; the last one first. */
   own<T extends { close(): Promise<void> }>(closable: T): T
 }
@@ -67,7 +67,14 @@ export async function makeLog(options: Partial<LedgerOptions> = {}): Promise<Tes
       draftBytesMax: 512 * 1024,
       ...options,
     },
-    signer: { key: log.skey, stateDir, sequencerVkey: sequencer.vkey, origin: ORIGIN, socketPath },
+    signer: {
+      key: log.skey,
+      stateDir,
+      sequencerVkey: sequencer.vkey,
+      origin: ORIGIN,
+      clock: systemClock,
+      socketPath,
+    },
     [Symbol.asyncDispose]: async () => {
       for (const closable of owned.toReversed()) await closable.close().catch(() => undefined)
       await rm(folder, { recursive: true, force: true })

@@ -5,14 +5,18 @@ import { watch } from 'node:fs'
 import type { FSWatcher } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { codeOf, CommandError, messageOf } from './errors.ts'
+import { FollowError, messageOf } from './errors.ts'
 
 /** A published log as a place to read files from. */
 export interface LogSource {
   /** The folder or URL, for messages. */
   readonly name: string
-  /** @returns the bytes, or nothing when there is no such file. @throws {CommandError} `CANNOT_RUN` */
-  read(path: string): Promise<Uint8Array | undefined>
+  /**
+   * @param bytesMax a larger file is refused before it is read to its end; that of the largest bundle by default.
+   * @returns the bytes, or nothing when there is no such file.
+   * @throws {FollowError} `FOLLOW_UNREADABLE`
+   */
+  read(path: string, bytesMax?: number): Promise<Uint8Array | undefined>
   /** Resolves when the log may have grown, after a second at most, or at once when `signal` aborts. */
   changed(signal: AbortSignal): Promise<void>
   close(): void
@@ -21,25 +25,34 @@ export interface LogSource {
 /** How often a log is looked at when nothing says that it grew. */
 const LOOK_INTERVAL_MS = 1000
 
-/** A web server that says nothing for so long is given up. */
+/** A web server that has not answered in whole for so long is given up. */
 const FETCH_TIMEOUT_MS = 20_000
 
 /** The largest file of a log: 256 entries of 65,535 bytes, each with its length. */
 const FILE_BYTES_MAX = 256 * (65_535 + 2)
 
+/** How a log is read. */
+export interface LogSourceOptions {
+  /** For one file of a web server, from the request to its last byte. */
+  readonly timeoutMs?: number
+}
+
 export function isUrl(place: string): boolean {
   return /^https?:\/\//.test(place)
 }
 
-/** @throws {CommandError} `CANNOT_RUN` when there is no such folder */
-export async function openLogSource(place: string): Promise<LogSource> {
-  return isUrl(place) ? openUrl(place) : await openFolder(resolve(place))
+/** @throws {FollowError} `FOLLOW_UNREADABLE` when there is no such folder */
+export async function openLogSource(
+  place: string,
+  { timeoutMs = FETCH_TIMEOUT_MS }: LogSourceOptions = {},
+): Promise<LogSource> {
+  return isUrl(place) ? openUrl(place, timeoutMs) : await openFolder(resolve(place))
 }
 
 async function openFolder(folder: string): Promise<LogSource> {
   const found = await stat(folder).catch(() => undefined)
   if (found?.isDirectory() !== true) {
-    throw new CommandError('CANNOT_RUN', `could not open the log: no folder ${folder}`, {
+    throw new FollowError('FOLLOW_UNREADABLE', `could not open the log: no folder ${folder}`, {
       hint: 'name a data folder, a log folder, or the URL of a published log',
     })
   }
@@ -47,13 +60,15 @@ async function openFolder(folder: string): Promise<LogSource> {
   let notify: () => void = () => undefined
   return {
     name: folder,
-    async read(path) {
+    async read(path, bytesMax = FILE_BYTES_MAX) {
       try {
+        const { size } = await stat(join(folder, path))
+        if (size > bytesMax) throw new Error(`it is over ${bytesMax} bytes`)
         return await readFile(join(folder, path))
       } catch (cause) {
-        if (codeOf(cause) === 'ENOENT') return undefined
-        throw new CommandError(
-          'CANNOT_RUN',
+        if (isMissing(cause)) return undefined
+        throw new FollowError(
+          'FOLLOW_UNREADABLE',
           `could not read ${join(folder, path)}: ${messageOf(cause)}`,
           { cause },
         )
@@ -68,43 +83,54 @@ async function openFolder(folder: string): Promise<LogSource> {
   }
 }
 
-function openUrl(url: string): LogSource {
+function openUrl(url: string, timeoutMs: number): LogSource {
   const base = url.endsWith('/') ? url : `${url}/`
   return {
     name: url,
-    read: (path) => fetchFile(new URL(path, base)),
+    read: (path, bytesMax = FILE_BYTES_MAX) =>
+      fetchFile(new URL(path, base), { bytesMax, timeoutMs }),
     changed: (signal) => firstOf(signal, () => undefined),
     close: () => undefined,
   }
 }
 
-async function fetchFile(url: URL): Promise<Uint8Array | undefined> {
+async function fetchFile(
+  url: URL,
+  { bytesMax, timeoutMs }: { bytesMax: number; timeoutMs: number },
+): Promise<Uint8Array | undefined> {
   try {
     const response = await fetch(url, {
       redirect: 'error',
-      signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeoutMs),
     })
-    if (response.status === 404) return undefined
+    if (response.status === 404 || response.status === 410) {
+      await response.body?.cancel()
+      return undefined
+    }
     if (!response.ok) throw new Error(`it answered ${response.status}`)
-    return await readLimited(response)
+    return await readLimited(response, bytesMax)
   } catch (cause) {
     const why =
       cause instanceof Error && cause.cause instanceof Error
         ? cause.cause.message
         : messageOf(cause)
-    throw new CommandError('CANNOT_RUN', `could not read ${url.href}: ${why}`, { cause })
+    throw new FollowError('FOLLOW_UNREADABLE', `could not read ${url.href}: ${why}`, { cause })
   }
 }
 
+function isMissing(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
+}
+
 /** Attacker-controlled: a server may answer without end. */
-async function readLimited(response: Response): Promise<Uint8Array> {
+async function readLimited(response: Response, bytesMax: number): Promise<Uint8Array> {
   const pieces: Uint8Array[] = []
   let bytes = 0
   const body: AsyncIterable<Uint8Array> | undefined = response.body ?? undefined
   if (body === undefined) return new Uint8Array()
   for await (const chunk of body) {
     bytes += chunk.length
-    if (bytes > FILE_BYTES_MAX) throw new Error(`it is over ${FILE_BYTES_MAX} bytes`)
+    if (bytes > bytesMax) throw new Error(`it is over ${bytesMax} bytes`)
     pieces.push(chunk)
   }
   return Buffer.concat(pieces)

@@ -7,8 +7,8 @@ import { decodeEntry } from '@countersign/record/decode'
 import { idTimeMs, isId } from '@countersign/record/id'
 import type { Leaf } from '@countersign/record/leaf'
 import { TILE_WIDTH } from '@countersign/tlog/tile'
-import { messageOf } from './errors.ts'
-import { broken, readBundle } from './published-log.ts'
+import { broken, messageOf } from './errors.ts'
+import { readBundle } from './published-log.ts'
 import type { Head, PublishedLog } from './published-log.ts'
 
 /** A place in the log and the record there. Not proven yet. */
@@ -22,8 +22,6 @@ const SLACK_BUNDLES = 8
 
 /** Bundles searched for the outcome once the intent is found: a million records. */
 const OUTCOME_BUNDLES_MAX = 4096
-
-export { isId }
 
 /**
  * All records of the transaction `id`, in order; none when the log does not hold it.
@@ -100,7 +98,7 @@ async function scan(
   return found
 }
 
-/** The record in an entry. @throws {CommandError} `LOG_BROKEN` when it is no record */
+/** The record in an entry. @throws {FollowError} `FOLLOW_BROKEN` when it is no record */
 export function readLeaf(entry: Uint8Array, index: number): Leaf {
   try {
     return decodeEntry(entry).leaf

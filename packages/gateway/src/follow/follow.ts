@@ -7,8 +7,8 @@ import { encodeBundle } from '@countersign/tlog/bundle'
 import { equalBytes, hashLeaf } from '@countersign/tlog/hash'
 import { TILE_WIDTH } from '@countersign/tlog/tile'
 import { sha256, sha256Hex } from '../platform.ts'
-import { CommandError } from './errors.ts'
-import { broken, readBundle, readEdge, readHead } from './published-log.ts'
+import { broken, FollowError } from './errors.ts'
+import { readBundle, readEdge, readHead } from './published-log.ts'
 import type { Head, PublishedLog } from './published-log.ts'
 
 /** Entries in order, all in the tree of `head`; `from` is the 0-based index of the first. */
@@ -31,7 +31,7 @@ const KEPT_BYTES_MAX = 32 * 1024 ** 2
 
 /**
  * Yields verified entries, a bundle at most at a time.
- * @throws {CommandError} `LOG_BROKEN` when what is read is not what was signed; `CANNOT_RUN`
+ * @throws {FollowError} `FOLLOW_BROKEN` when what is read is not what was signed; `FOLLOW_RANGE` when it does not reach to `from`; `FOLLOW_UNREADABLE`
  */
 export async function* follow(
   log: PublishedLog,
@@ -40,8 +40,8 @@ export async function* follow(
   let head = await readHead(log)
   const start = from < 0 ? Math.max(0, head.size + from) : from
   if (start > head.size) {
-    throw new CommandError(
-      'CANNOT_RUN',
+    throw new FollowError(
+      'FOLLOW_RANGE',
       `could not begin at record ${start}: the log has ${head.size}, counted from 0`,
     )
   }

@@ -7,6 +7,7 @@ import { CompactRange } from '@countersign/tlog/compact-range'
 import { hashLeaf } from '@countersign/tlog/hash'
 import type { VerifierKey } from '@countersign/tlog/key'
 import { inclusionProofAsync, verifyInclusion } from '@countersign/tlog/proof'
+import { NOTE_BYTES_MAX } from '@countersign/tlog/note'
 import { openCheckpoint } from '@countersign/tlog/signed-checkpoint'
 import { toTreeSize } from '@countersign/tlog/size'
 import {
@@ -18,8 +19,9 @@ import {
   TILE_WIDTH,
 } from '@countersign/tlog/tile'
 import { QUORUM_NONE } from '@countersign/tlog/witness-policy'
-import { ed25519Verify, sha256 } from '../platform.ts'
-import { CommandError, messageOf } from './errors.ts'
+import type { WitnessPolicy } from '@countersign/tlog/witness-policy'
+import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
+import { broken, FollowError, messageOf } from './errors.ts'
 import type { LogSource } from './log-source.ts'
 
 /** A checkpoint whose signature verified. `note` is the whole of it, as published. */
@@ -41,17 +43,20 @@ export interface ProvenEntry {
 export interface PublishedLog {
   readonly source: LogSource
   readonly keys: readonly VerifierKey[]
+  /** What must have signed a checkpoint besides: a quorum of witnesses. */
+  readonly policy?: WitnessPolicy | undefined
 }
 
 /**
  * Reads the checkpoint and verifies its signature.
- * @throws {CommandError} `CANNOT_RUN` when there is none; `LOG_BROKEN` when it is not signed by a trusted key
+ * @throws {FollowError} `FOLLOW_UNREADABLE` when there is none; `FOLLOW_BROKEN` when it is not signed by a trusted key
  */
-export async function readHead({ source, keys }: PublishedLog): Promise<Head> {
-  const bytes = await source.read('checkpoint')
+export async function readHead(log: PublishedLog): Promise<Head> {
+  const { source } = log
+  const bytes = await source.read('checkpoint', NOTE_BYTES_MAX)
   if (bytes === undefined) {
-    throw new CommandError(
-      'CANNOT_RUN',
+    throw new FollowError(
+      'FOLLOW_UNREADABLE',
       `could not read the log: ${source.name} has no checkpoint`,
       {
         hint: 'is it the folder or URL of a log? one that was just made publishes at its first start',
@@ -59,23 +64,7 @@ export async function readHead({ source, keys }: PublishedLog): Promise<Head> {
     )
   }
   try {
-    const { checkpoint } = await openCheckpoint(bytes, {
-      policy: {
-        logs: keys.map((key) => ({ key })),
-        witnesses: [],
-        groups: [],
-        quorum: QUORUM_NONE,
-      },
-      sha256,
-      verify: ed25519Verify,
-    })
-    const { origin, root } = checkpoint
-    return {
-      origin,
-      root,
-      size: toTreeSize(checkpoint.size),
-      note: Buffer.from(bytes).toString('utf8'),
-    }
+    return await openHead(bytes, log)
   } catch (cause) {
     throw broken(
       `the checkpoint of ${source.name} is not to be trusted: ${messageOf(cause)}`,
@@ -84,10 +73,35 @@ export async function readHead({ source, keys }: PublishedLog): Promise<Head> {
   }
 }
 
+/** A checkpoint as it was published, verified. @throws {TlogError} */
+export async function openHead(
+  bytes: Uint8Array,
+  { keys, policy }: Pick<PublishedLog, 'keys' | 'policy'>,
+): Promise<Head> {
+  const { checkpoint } = await openCheckpoint(bytes, {
+    policy: policy ?? {
+      logs: keys.map((key) => ({ key })),
+      witnesses: [],
+      groups: [],
+      quorum: QUORUM_NONE,
+    },
+    sha256,
+    verify: ed25519Verify,
+    verifyMlDsa44: mlDsa44.verify,
+  })
+  const { origin, root } = checkpoint
+  return {
+    origin,
+    root,
+    size: toTreeSize(checkpoint.size),
+    note: Buffer.from(bytes).toString('utf8'),
+  }
+}
+
 /**
  * The entries of one bundle in the tree of `head`: not verified yet, a caller must hash them up to the root.
  * @param index which bundle: entry number divided by 256.
- * @throws {CommandError} `LOG_BROKEN` when it is missing or malformed
+ * @throws {FollowError} `FOLLOW_BROKEN` when it is missing or malformed
  */
 export async function readBundle(
   { source }: PublishedLog,
@@ -111,7 +125,7 @@ export async function readBundle(
 
 /**
  * One entry with its proof, checked.
- * @throws {CommandError} `CANNOT_RUN` past the end of the log; `LOG_BROKEN` when the entry is not in the signed tree
+ * @throws {FollowError} `FOLLOW_RANGE` past the end of the log; `FOLLOW_BROKEN` when the entry is not in the signed tree
  */
 export async function readProven(
   log: PublishedLog,
@@ -119,8 +133,8 @@ export async function readProven(
   index: number,
 ): Promise<ProvenEntry> {
   if (index >= head.size) {
-    throw new CommandError(
-      'CANNOT_RUN',
+    throw new FollowError(
+      'FOLLOW_RANGE',
       `could not find record ${index}: the log has ${head.size}, counted from 0`,
     )
   }
@@ -136,7 +150,7 @@ export async function readProven(
     )
     return { index, entry, head, proof }
   } catch (cause) {
-    if (cause instanceof CommandError) throw cause
+    if (cause instanceof FollowError) throw cause
     throw broken(`record ${index} is not what was signed: ${messageOf(cause)}`, cause)
   }
 }
@@ -158,14 +172,6 @@ export async function readEdge(log: PublishedLog, head: Head, size: number): Pro
   return CompactRange.from(size, hashes, sha256)
 }
 
-/** Says that a log is not what was signed, where. */
-export function broken(what: string, cause?: unknown): CommandError {
-  return new CommandError('LOG_BROKEN', `could not verify the log: ${what}`, {
-    hint: "'countersign verify' checks all of it and names every place",
-    cause,
-  })
-}
-
 function nodeReader(
   { source }: PublishedLog,
   head: Head,
@@ -183,7 +189,7 @@ function nodeReader(
       checkTileBytes(bytes)
       return nodeFromTile(sha256, bytes, place)
     } catch (cause) {
-      if (cause instanceof CommandError) throw cause
+      if (cause instanceof FollowError) throw cause
       throw broken(`${path} is malformed: ${messageOf(cause)}`, cause)
     }
   }

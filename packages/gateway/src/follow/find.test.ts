@@ -95,5 +95,5 @@ test('a record comes with a proof that is checked', async () => {
     assert.deepEqual(new Uint8Array(entry), entryOf(idAt(START_MS + index), 'intent', index))
     assert.ok(proof.length >= 1)
   }
-  await assert.rejects(readProven(folder.log, head, 600), { code: 'CANNOT_RUN' })
+  await assert.rejects(readProven(folder.log, head, 600), { code: 'FOLLOW_RANGE' })
 })

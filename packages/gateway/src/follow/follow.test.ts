@@ -46,7 +46,7 @@ test('a negative place counts from the end', async () => {
 test('a place past the end is refused', async () => {
   await using folder = await openLogFolder()
   await folder.publish(entriesOf(0, 3))
-  await assert.rejects(indexesOf(folder.log, { from: 4 }), { code: 'CANNOT_RUN' })
+  await assert.rejects(indexesOf(folder.log, { from: 4 }), { code: 'FOLLOW_RANGE' })
 })
 
 test('a log that grows is followed', async () => {
@@ -81,7 +81,7 @@ test('nothing of an entry that was changed is shown', async () => {
     for await (const { entries } of follow(folder.log, once)) seen.push(entries.length)
   }
   await assert.rejects(reading(), {
-    code: 'LOG_BROKEN',
+    code: 'FOLLOW_BROKEN',
     message: /do not lead to the signed root of size 20/,
   })
   assert.deepEqual(seen, [])
@@ -100,7 +100,7 @@ test('a log that is cut short while it is followed is an alarm', async () => {
       )
     }
   }
-  await assert.rejects(reading(), { code: 'LOG_BROKEN', message: /its end was cut off/ })
+  await assert.rejects(reading(), { code: 'FOLLOW_BROKEN', message: /its end was cut off/ })
 })
 
 test('a checkpoint that another key signed is refused', async () => {
@@ -108,5 +108,5 @@ test('a checkpoint that another key signed is refused', async () => {
   await folder.publish(entriesOf(0, 2))
   const { publicKey } = folder.key
   const stranger = { ...folder.key, id: 1, publicKey }
-  await assert.rejects(indexesOf({ ...folder.log, keys: [stranger] }), { code: 'LOG_BROKEN' })
+  await assert.rejects(indexesOf({ ...folder.log, keys: [stranger] }), { code: 'FOLLOW_BROKEN' })
 })
