@@ -61,7 +61,7 @@ export class Evidence {
     try {
       await client.append(draft, {
         level,
-        onDurable: ({ leafIndex: index }) => this.#acknowledged.set(index, draft.leaf.id),
+        onLevel: ({ leafIndex: index }) => this.#acknowledged.set(index, draft.leaf.id),
       })
       return true
     } catch (error) {

@@ -31,6 +31,7 @@ export function tableOfOutcomes(): string[] {
   const width = Math.max(...[...rows.keys()].map((key) => key.length), 30)
   const head = ['points', 'tried', ...OUTCOMES].map((name) => name.padStart(18)).join('')
   const lines = [...rows]
+    .filter(([, { possible, counts }]) => possible > 0 || counts.size > 0)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, { counts, possible }]) => {
       const tried = [...counts.values()].reduce((sum, count) => sum + count, 0)

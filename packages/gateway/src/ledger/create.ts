@@ -1,7 +1,7 @@
 import { mkdir, readFile, readdir } from 'node:fs/promises'
 import { checkKeyName } from '@countersign/tlog/key'
 import { syncDirectory, writeDurably } from '../platform.ts'
-import { LedgerError } from './errors.ts'
+import { LedgerError, systemError } from './errors.ts'
 import { layoutOf, PRIVATE_FILE_MODE, PRIVATE_FOLDER_MODE } from './layout.ts'
 import type { Layout } from './layout.ts'
 
@@ -52,6 +52,10 @@ export async function checkIdentity(layout: Layout, origin: string): Promise<voi
   try {
     text = await readFile(layout.identity, 'utf8')
   } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')) {
+      const what = `could not open the log: ${layout.identity}`
+      throw systemError('LEDGER_IO', what, cause)
+    }
     throw new LedgerError(
       'LEDGER_MISSING',
       `could not open the log: there is none in ${layout.dataDir}`,
