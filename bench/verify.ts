@@ -66,8 +66,7 @@ async function measure(directory: string, size: number, workers: number): Promis
     source,
     crypto: nodeCrypto,
     keys: [parseVkey(logKey.vkey, sha256)],
-    ranges: async (entries, onEntries) =>
-      onThreads(directory, workers, { size: entries, onEntries, source }),
+    ranges: async (work) => onThreads(directory, workers, { ...work, source }),
   })
   const seconds = (performance.now() - startMs) / 1000
   if (!report.verified)

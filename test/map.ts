@@ -3,8 +3,11 @@
  * dependency or a new process starts as a row here and in ARCHITECTURE.md.
  */
 
+/** The rooms that a request walks through. The read side never stands in its way. */
+const writeSide = ['capture', 'identity', 'policy', 'seal', 'ledger'] as const
+
 /** The rooms of the gateway that exist today: `src/<room>.ts` is the door, `src/<room>/` is private. */
-export const rooms = ['capture', 'identity', 'policy', 'ledger'] as const
+export const rooms = [...writeSide, 'witness', 'follow', 'evidence'] as const
 
 /** What is no room and stands beside them in `packages/gateway/src`. */
 export const besides = ['platform', 'config', 'journey', 'gateway', 'cli', 'demo'] as const
@@ -18,8 +21,12 @@ export const mayImport: Readonly<Record<Place, readonly Place[]>> = {
   capture: ['platform'],
   identity: ['platform', 'config'],
   policy: ['platform', 'config'],
+  seal: ['platform'],
   ledger: ['platform'],
-  journey: ['platform', 'config', ...rooms],
+  witness: ['platform'],
+  follow: ['platform'],
+  evidence: ['platform'],
+  journey: ['platform', 'config', ...writeSide],
   gateway: ['platform', 'config', 'journey', ...rooms],
   demo: ['platform', 'config', 'gateway', ...rooms],
   cli: ['platform', 'config', 'gateway', 'demo', ...rooms],
@@ -33,7 +40,7 @@ export const sharedTypes: readonly string[] = ['config/schema.ts', 'capture/exch
 
 /** Packages from the registry, and the places of the gateway that may name them. */
 export const dependencyPlaces: Readonly<Record<string, readonly Place[]>> = {
-  '@node-rs/crc32': ['ledger'],
+  '@node-rs/crc32': ['ledger', 'platform'],
   'ipaddr.js': ['policy', 'capture', 'identity', 'config', 'gateway'],
   jose: ['identity', 'demo'],
   pino: ['gateway'],
@@ -52,7 +59,7 @@ export const packages: Readonly<
   // The pure part of the verifier also runs in a browser: only what touches disk, network, threads or a terminal may not.
   verifier: {
     uses: ['@countersign/tlog', '@countersign/record'],
-    node: [/^(command|main|node-io|pool|worker)\.ts$/],
+    node: [/^(bundle-file|bundle-command|command|main|node-io|pool|worker)\.ts$/],
   },
   gateway: {
     uses: [
@@ -78,8 +85,8 @@ export const words: readonly {
   },
   {
     word: /\bprocess\.exit\(/,
-    only: /^packages\/gateway\/src\/(cli(\.ts|\/)|ledger\/(process|signer)\.ts$)|^packages\/[^/]+\/bin\//,
-    why: 'only a command ends its process, and a ledger or signer that may no longer trust itself',
+    only: /^packages\/gateway\/src\/(cli(\.ts|\/)|(ledger\/process|witness\/fatal)\.ts$)|^packages\/[^/]+\/bin\//,
+    why: 'only a command ends its process, and a ledger, signer or witness that may no longer trust itself',
   },
   {
     word: /\bconsole\./,

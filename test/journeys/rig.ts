@@ -6,7 +6,6 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,6 +14,9 @@ import { decodeEntry } from '@countersign/record/decode'
 import type { Leaf } from '@countersign/record/leaf'
 import { checkLedger, connectLedger, layoutOf } from '../../packages/gateway/src/ledger.ts'
 import { systemClock } from '../../packages/gateway/src/platform.ts'
+import { freePorts } from '../ports.ts'
+
+export { freePort } from '../ports.ts'
 
 export const program = fileURLToPath(
   new URL('../../packages/gateway/bin/countersign.js', import.meta.url),
@@ -64,7 +66,8 @@ export interface Rig extends AsyncDisposable {
 export async function openRig(wanted: (ports: Ports) => Wanted): Promise<Rig> {
   const dir = await mkdtemp(join(tmpdir(), 'countersign-journey-'))
   const origin = 'audit.example.com/journey'
-  const ports = await freePorts()
+  const [inbound = 0, egress = 0, admin = 0, log = 0] = await freePorts(4)
+  const ports: Ports = { inbound, egress, admin, log }
   const configFile = join(dir, 'countersign.yaml')
   const children = new Map<Part, ChildProcess>()
   const listeners = new Set<() => void>()
@@ -185,6 +188,7 @@ function base(origin: string, ports: Ports): Wanted {
     signer: { key: './secrets/log.skey', state: './signer-state' },
     sequencer: { key: './secrets/sequencer.skey' },
     fingerprintKey: './secrets/fingerprint.key',
+    seal: { key: './secrets/tenant.key' },
     listen: {
       inbound: `127.0.0.1:${ports.inbound}`,
       egress: `127.0.0.1:${ports.egress}`,
@@ -193,29 +197,4 @@ function base(origin: string, ports: Ports): Wanted {
     },
     identities: [{ keys: './secrets/api-keys.yaml' }],
   }
-}
-
-async function freePorts(): Promise<Ports> {
-  const [inbound = 0, egress = 0, admin = 0, log = 0] = await take(4)
-  return { inbound, egress, admin, log }
-}
-
-/** A port that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const [port = 0] = await take(1)
-  return port
-}
-
-async function take(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, () => listening()))
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
-}
-
-async function listening(): Promise<ReturnType<typeof createServer>> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return server
 }

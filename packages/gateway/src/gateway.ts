@@ -3,8 +3,6 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { openIds } from '@countersign/record/id'
-import type { Receipt } from '@countersign/record/vocabulary'
-import type { Draft } from '@countersign/record/leaf'
 import { openSalts } from '@countersign/record/salt'
 import {
   type EgressListening,
@@ -18,10 +16,11 @@ import {
 import type { Config, LoadedConfig } from './config.ts'
 import type { ListenerConfig } from './config/schema.ts'
 import { type Admin, listenAdmin } from './gateway/admin.ts'
+import { appender, isWaiting, whyUnavailable } from './gateway/appender.ts'
 import { type CanonicalLog, openCanonicalLog } from './gateway/canonical-log.ts'
 import { type Lifetime, type Program, openLifetime } from './gateway/lifetime.ts'
 import { type Metrics, openMetrics } from './gateway/metrics.ts'
-import { type Pressure, openPressure } from './gateway/pressure.ts'
+import { openPressure } from './gateway/pressure.ts'
 import { type ListenerMaterial, readListener, readUpstreams } from './gateway/material.ts'
 import { openOwnAddresses } from './gateway/own-addresses.ts'
 import { type Identity, openIdentity } from './identity.ts'
@@ -34,9 +33,10 @@ import {
   openTranscriber,
   recordMalformed,
 } from './journey.ts'
-import { type Ledger, LedgerError, connectLedger, layoutOf } from './ledger.ts'
+import { type Ledger, connectLedger, layoutOf } from './ledger.ts'
 import { type Clock, systemClock } from './platform.ts'
 import { type Policy, compilePolicy } from './policy.ts'
+import { type Sealing, openSealing, readTenantKey } from './seal.ts'
 
 /** A running gateway. */
 export interface Gateway {
@@ -73,6 +73,8 @@ interface Running {
   readonly clock: Clock
   readonly inForce: InForce
   readonly identity: Identity
+  /** Absent where addenda are recorded in clear. */
+  readonly sealing: Sealing | undefined
   readonly ledger: Ledger
   readonly rooms: Rooms
   readonly lifetime: Lifetime
@@ -103,9 +105,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     return gatewayOf(running, listeners)
   } catch (cause) {
     // What is open would keep the process alive, reconnecting for ever.
-    await closeAll([() => running.ledger.close(), () => running.identity.close()]).catch(
-      () => undefined,
-    )
+    await closeAll(closersOf(running)).catch(() => undefined)
     throw cause
   }
 }
@@ -119,11 +119,14 @@ function gatewayOf(running: Running, listeners: Listeners): Gateway {
       await closeAll([
         () => listeners.close(),
         () => running.lifetime.end(),
-        () => running.ledger.close(),
-        () => running.identity.close(),
+        ...closersOf(running),
       ]).finally(() => running.log.flush())
     },
   }
+}
+
+function closersOf({ ledger, identity, sealing }: Running): (() => Promise<void>)[] {
+  return [() => ledger.close(), () => identity.close(), async () => sealing?.close()]
 }
 
 /** Takes every step, also after one that failed; then throws what the first of those threw. */
@@ -144,6 +147,7 @@ async function build({ loaded, program }: GatewayOptions, clock: Clock): Promise
   const inForce: InForce = { loaded, policy: compilePolicy(config) }
   const newId = openIds({ nowMs: () => Number(clock.nowNs() / nsPerMs) })
   const identity = await identityOf(loaded, clock)
+  const sealing = await sealingOf(loaded)
   const log = openCanonicalLog({ clock })
   const health = { up: true }
   const ledger = await ledgerOf(loaded, { clock, session: newId(), log, health })
@@ -158,11 +162,18 @@ async function build({ loaded, program }: GatewayOptions, clock: Clock): Promise
     waitingRecords: () => pressure.waiting,
     lostRecords: () => losses.total,
     openIntents: () => open.count,
+    // That the ledger does not answer is a gauge of its own.
+    witnesses: () =>
+      ledger.status().then(
+        ({ witnesses }) => witnesses,
+        () => null,
+      ),
   })
   const rooms: Rooms = {
     identify: (captured) => identity.identify(captured),
     decide: (actor, captured) => inForce.policy.decide(actor, captured),
-    append: appender(ledger, pressure),
+    append: appender({ ledger, sealing, pressure }),
+    whyUnavailable,
     withinBound: () => pressure.withinBound(),
     pressure: () => pressure.relief(),
     write: transcriberOf(inForce, clock, newId),
@@ -185,7 +196,18 @@ async function build({ loaded, program }: GatewayOptions, clock: Clock): Promise
     onError: (cause) =>
       log.logger.error({ cause: String(cause) }, 'could not write a lifecycle record'),
   })
-  return { clock, inForce, identity, ledger, rooms, lifetime, metrics, log, health, newId }
+  return { clock, inForce, identity, sealing, ledger, rooms, lifetime, metrics, log, health, newId }
+}
+
+async function sealingOf(loaded: LoadedConfig): Promise<Sealing | undefined> {
+  const { seal } = loaded.config
+  if (seal === undefined) return undefined
+  const tenantKey = await readTenantKey(loaded.resolve(seal.key))
+  return openSealing({ stateDir: stateDirOf(loaded), tenantKey })
+}
+
+function stateDirOf(loaded: LoadedConfig): string {
+  return join(loaded.resolve(loaded.config.data), 'state')
 }
 
 async function identityOf(loaded: LoadedConfig, clock: Clock): Promise<Identity> {
@@ -193,7 +215,7 @@ async function identityOf(loaded: LoadedConfig, clock: Clock): Promise<Identity>
   return openIdentity({
     loaded,
     clock,
-    stateDir: join(loaded.resolve(loaded.config.data), 'state'),
+    stateDir: stateDirOf(loaded),
     fingerprintKey: Buffer.from(hex.trim(), 'hex'),
   })
 }
@@ -236,28 +258,6 @@ function transcriberOf(inForce: InForce, clock: Clock, newId: () => string): Tra
     newId,
     salt: openSalts(),
   })
-}
-
-/** Every append is timed, whoever makes it: mode bounded keeps its promise by the oldest of all. */
-function appender(ledger: Ledger, pressure: Pressure): Rooms['append'] {
-  return (draft: Draft, onDurable?: (receipt: Receipt) => void) => {
-    pressure.began()
-    const appended = ledger.append(draft, {
-      onDurable: (receipt) => {
-        pressure.durable()
-        onDurable?.(receipt)
-      },
-    })
-    appended.catch((cause: unknown) => {
-      if (!isWaiting(cause)) pressure.refused()
-    })
-    return appended
-  }
-}
-
-/** Nobody may wait, but the draft is queued and will be written. */
-function isWaiting(cause: unknown): boolean {
-  return cause instanceof LedgerError && cause.kept
 }
 
 function codeOf(cause: unknown): string {
@@ -415,7 +415,9 @@ function needRestart(before: Config, after: Config): string[] {
     'data',
     'signer',
     'sequencer',
+    'witnesses',
     'fingerprintKey',
+    'seal',
     'listen',
     'ledger',
   ] as const

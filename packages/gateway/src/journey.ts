@@ -1,5 +1,11 @@
 /** One request's journey. The order is the guarantee: nothing is forwarded that is not already recorded. */
-import type { Actor, Captured, Decision, Receipt } from '@countersign/record/vocabulary'
+import type {
+  AcknowledgementLevel,
+  Actor,
+  Captured,
+  Decision,
+  Receipt,
+} from '@countersign/record/vocabulary'
 import type { Draft } from '@countersign/record/leaf'
 import type { Exchange, Held, Malformed, Observed, RecordReference } from './capture.ts'
 import type { Losses } from './journey/losses.ts'
@@ -15,8 +21,10 @@ export { unfinished } from './journey/unfinished.ts'
 export interface Rooms {
   identify(captured: Captured): Actor | Promise<Actor>
   decide(actor: Actor, captured: Captured): Decision
-  /** Resolves when the record is durable; `onDurable` also fires when that happens after a rejection. */
-  append(draft: Draft, onDurable?: (receipt: Receipt) => void): Promise<Receipt>
+  /** Resolves when the record has reached `level` (D0 by default); `onLevel` hears of each, D0 also after a rejection. */
+  append(draft: Draft, options?: AppendRequest): Promise<Receipt>
+  /** What a rejected append means for the request that waited for it. */
+  whyUnavailable(cause: unknown): Failure
   /** False once the promise of mode bounded is broken: the ledger has been silent for longer than it may. */
   withinBound(): boolean
   /** Resolves when bounded records are no longer waiting longer than promised. */
@@ -28,6 +36,12 @@ export interface Rooms {
   finished(summary: Summary): void
 }
 
+/** How one record is appended. */
+export interface AppendRequest {
+  readonly level?: AcknowledgementLevel
+  readonly onLevel?: (receipt: Receipt) => void
+}
+
 /** What a canonical log line says. */
 export interface Summary {
   readonly captured: Captured
@@ -35,6 +49,8 @@ export interface Summary {
   readonly decision: Decision
   readonly held?: Held
   readonly leafIndex?: number
+  /** The level that the intent had reached when the request was forwarded. */
+  readonly level?: AcknowledgementLevel
   readonly failure?: Failure
   /** What was thrown, for the log. */
   readonly cause?: unknown
@@ -67,18 +83,26 @@ interface Walk {
   readonly decision: Decision
 }
 
-/** Intent durable before a byte is forwarded; outcome durable before the last byte is answered. */
+/**
+ * Intent durable before a byte is forwarded, and signed or witnessed where policy says so; outcome durable before the last byte
+ * is answered.
+ */
 async function walkStrictly(walk: Walk, rooms: Rooms): Promise<void> {
   const { exchange, actor, decision } = walk
   const { captured } = exchange
+  // A refusal forwards nothing, so it waits for no more than to be durable.
+  const level = decision.allowed ? decision.acknowledge : 'D0'
   let receipt: Receipt
   try {
-    receipt = await rooms.append(rooms.write.intent(captured, actor, decision), (durable) =>
-      rooms.open.began(captured.id, durable.leafIndex),
-    )
+    receipt = await rooms.append(rooms.write.intent(captured, actor, decision), {
+      level,
+      onLevel: (reached) => {
+        if (reached.level === 'D0') rooms.open.began(captured.id, reached.leafIndex)
+      },
+    })
   } catch (cause) {
-    // Nothing was forwarded. The attempt may still reach the log late, so its refusal follows it there.
-    failClosed(walk, rooms, { failure: 'ledger_unavailable', cause })
+    // Nothing was forwarded. The attempt is on record or may still reach the log late, so its refusal follows it there.
+    failClosed(walk, rooms, { failure: rooms.whyUnavailable(cause), cause })
     return
   }
   // From here on the attempt is on record, even if we crash before it happens.
@@ -87,8 +111,10 @@ async function walkStrictly(walk: Walk, rooms: Rooms): Promise<void> {
     ? await exchange.forward(decision, { record, hold: true })
     : exchange.refuse(decision, record)
   try {
-    await rooms.append(rooms.write.outcome(captured, decision, held.observed), () =>
-      rooms.open.ended(captured.id),
+    await outcomeDurable(
+      rooms.write.outcome({ captured, actor, decision, observed: held.observed }),
+      rooms,
+      { level, ended: () => rooms.open.ended(captured.id) },
     )
   } catch (cause) {
     // What the client has must not look complete: its outcome is not on record yet.
@@ -98,7 +124,31 @@ async function walkStrictly(walk: Walk, rooms: Rooms): Promise<void> {
     return
   }
   held.release()
-  rooms.finished({ captured, actor, decision, held, leafIndex: receipt.leafIndex })
+  rooms.finished({
+    captured,
+    actor,
+    decision,
+    held,
+    leafIndex: receipt.leafIndex,
+    level: receipt.level,
+  })
+}
+
+/** Waits until the outcome is durable. It climbs on to the level of its route by itself: the answer does not wait for that. */
+function outcomeDurable(
+  draft: Draft,
+  rooms: Rooms,
+  { level, ended }: { level: AcknowledgementLevel; ended: () => void },
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onLevel = (reached: Receipt): void => {
+      if (reached.level !== 'D0') return
+      ended()
+      resolve()
+    }
+    // Once it is durable a rejection changes nothing here: why it is not witnessed is in the status of the ledger.
+    rooms.append(draft, { level, onLevel }).catch(reject)
+  })
 }
 
 /** Modes bounded and best-effort: one record, written behind the answer. */
@@ -124,7 +174,11 @@ async function walkAhead(walk: Walk, rooms: Rooms): Promise<void> {
 }
 
 /** Why nothing was forwarded although nobody refused. */
-type Failure = 'ledger_unavailable' | 'identity_unavailable'
+export type Failure =
+  | 'ledger_unavailable'
+  | 'signer_unavailable'
+  | 'witnesses_unavailable'
+  | 'identity_unavailable'
 
 const nobodyKnown: Actor = {
   id: 'unknown',
@@ -153,10 +207,10 @@ function failClosed(walk: Walk, rooms: Rooms, { failure, cause }: Closing): void
   const observed = unavailable(failure)
   const intentWaits = rooms.losses.isWaiting(cause)
   const draft = intentWaits
-    ? rooms.write.outcome(captured, decision, observed)
+    ? rooms.write.outcome({ captured, actor, decision, observed })
     : rooms.write.single({ captured, actor, decision, observed })
   rooms
-    .append(draft, () => rooms.open.ended(captured.id))
+    .append(draft, { onLevel: () => rooms.open.ended(captured.id) })
     .catch((later: unknown) => rooms.losses.note(later))
   rooms.finished({ captured, actor, decision, failure, cause })
 }

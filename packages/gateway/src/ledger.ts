@@ -1,5 +1,5 @@
 /**
- * The door of `ledger`: the log, the process that writes it, the signer, and the client of the write side. It imports no other
+ * The door of `ledger`: the log, the process that writes it, and the client of the write side. It imports no other
  * room, and nobody else writes records.
  */
 export { LedgerError } from './ledger/errors.ts'
@@ -7,12 +7,12 @@ export { layoutOf } from './ledger/layout.ts'
 export { createLog } from './ledger/create.ts'
 export { runLedger } from './ledger/process.ts'
 export type { LedgerOptions, RunningLedger } from './ledger/process.ts'
-export { createSignerState } from './ledger/signer-state.ts'
-export { runSigner } from './ledger/signer.ts'
-export type { RunningSigner, SignerOptions } from './ledger/signer.ts'
 export { connectLedger } from './ledger/client.ts'
 export type { LedgerStatus } from './ledger/protocol.ts'
 export type { AppendOptions, ConnectOptions, Ledger } from './ledger/client.ts'
 export { serveLog } from './ledger/serve-log.ts'
-export { readAddenda, readAddendaPack, verifyAddenda } from './ledger/packs.ts'
+export { readPack } from './ledger/pack-record.ts'
+export type { PackedAddendum } from './ledger/pack-record.ts'
+export type { StoredAddendum } from './ledger/entries.ts'
+export { readAddenda } from './ledger/packs.ts'
 export { checkLedger } from './ledger/check-ledger.ts'

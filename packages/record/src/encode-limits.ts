@@ -6,3 +6,6 @@ export const ADDENDUM_BYTES_MAX: number = 4 * 1024 * 1024
 
 /** Addenda of one record at most: what the one-byte count of the trailer can say. */
 export const ADDENDA_MAX = 255
+
+/** What sealing adds to content that is `ADDENDUM_BYTES_MAX` once sealed, at most: salt, commitment, and a tag for each 16 KiB. */
+export const SEALING_BYTES_MAX: number = 56 + 16 * (ADDENDUM_BYTES_MAX / (16 * 1024) + 1)

@@ -6,7 +6,12 @@ import type { Sha256 } from '@countersign/tlog/hash'
 
 import { leafJson } from './encode-json.ts'
 import type { Stamp } from './encode-leaf.ts'
-import { ADDENDA_MAX, ADDENDUM_BYTES_MAX, ENTRY_BYTES_MAX } from './encode-limits.ts'
+import {
+  ADDENDA_MAX,
+  ADDENDUM_BYTES_MAX,
+  ENTRY_BYTES_MAX,
+  SEALING_BYTES_MAX,
+} from './encode-limits.ts'
 import { RecordError } from './errors.ts'
 import type { Addendum, Draft } from './leaf.ts'
 import { SALT_BYTES } from './salt.ts'
@@ -23,8 +28,8 @@ export interface EncodedRecord {
   readonly addenda: Uint8Array[]
 }
 
-/** Bytes of a body that fit one addendum beside its salt. */
-export const BODY_PIECE_BYTES_MAX: number = ADDENDUM_BYTES_MAX - SALT_BYTES
+/** Bytes of a body that fit one addendum beside its salt, also once it is sealed. */
+export const BODY_PIECE_BYTES_MAX: number = ADDENDUM_BYTES_MAX - SALT_BYTES - SEALING_BYTES_MAX
 
 const DIGEST_BYTES = 32
 const OFFSET_BYTES = 4
@@ -103,12 +108,11 @@ export function encodeBody(
   salt: Uint8Array,
 ): Addendum {
   checkSalt(salt)
+  if (piece.length > BODY_PIECE_BYTES_MAX) throw tooLarge(name, BODY_PIECE_BYTES_MAX)
   const content = new Uint8Array(SALT_BYTES + piece.length)
   content.set(salt)
   content.set(piece, SALT_BYTES)
-  const addendum = { name, content }
-  checkAddenda([addendum])
-  return addendum
+  return { name, content }
 }
 
 function takeRoom(): Uint8Array {
@@ -142,13 +146,15 @@ function checkAddenda(addenda: readonly Addendum[]): void {
       `could not encode a record: over ${ADDENDA_MAX} addenda`,
     )
   for (const { name, content } of addenda) {
-    if (content.length > ADDENDUM_BYTES_MAX) {
-      throw new RecordError(
-        'ADDENDUM_TOO_LARGE',
-        `could not encode the addendum ${name}: over ${ADDENDUM_BYTES_MAX} bytes; use several`,
-      )
-    }
+    if (content.length > ADDENDUM_BYTES_MAX) throw tooLarge(name, ADDENDUM_BYTES_MAX)
   }
+}
+
+function tooLarge(name: string, bytesMax: number): RecordError {
+  return new RecordError(
+    'ADDENDUM_TOO_LARGE',
+    `could not encode the addendum ${name}: over ${bytesMax} bytes; use several`,
+  )
 }
 
 function checkSalt(salt: Uint8Array): void {

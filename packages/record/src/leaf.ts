@@ -208,10 +208,14 @@ export type UnstampedLeaf = Omit<Leaf, 'session' | 'seq' | 'prev' | 'addenda'>
 export interface Addendum {
   readonly name: string
   readonly content: Uint8Array
+  /** Once sealed, `content` is a ciphertext, and this travels beside it (envelope.ts). */
+  readonly envelope?: Uint8Array
 }
 
 /** What a room hands to the ledger: facts for ever, and content for a while. */
 export interface Draft {
   readonly leaf: UnstampedLeaf
   readonly addenda: readonly Addendum[]
+  /** Under whose key the addenda are sealed (subject.ts); in no leaf. */
+  readonly subject?: string
 }

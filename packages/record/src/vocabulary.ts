@@ -143,6 +143,8 @@ export interface Decision {
   /** SHA-256 (hex) of the policy in force. */
   readonly policyHash: string
   readonly mode: RecordMode
+  /** How safe the intent must be before anything is forwarded; above D0 only in mode strict. */
+  readonly acknowledge: AcknowledgementLevel
   readonly depth: CaptureDepth
   readonly labels: readonly string[]
   /** Roles of the actor that policy took into account. */
@@ -180,8 +182,8 @@ export type DecisionReason =
   | 'sni_missing'
   | 'sni_mismatch'
 
-/** How sure the writer may be: D0 durable (fdatasync), D1 signed. Later: D2 witnessed, D3 mirrored, D4 anchored. */
-export type AcknowledgementLevel = 'D0' | 'D1'
+/** How sure the writer may be: D0 durable (fdatasync), D1 signed, D2 witnessed by a quorum. Later: D3 mirrored, D4 anchored. */
+export type AcknowledgementLevel = 'D0' | 'D1' | 'D2'
 
 /** Where a record stands in the log. */
 export interface Receipt {

@@ -20,6 +20,11 @@ export interface PolicyWitness {
   readonly url?: string
 }
 
+/** A witness that can be asked: `url` is its submission prefix. */
+export interface AskableWitness extends PolicyWitness {
+  readonly url: string
+}
+
 /** A group witnesses a checkpoint when `threshold` of its members do. */
 export interface PolicyGroup {
   readonly name: string
@@ -40,6 +45,9 @@ export const POLICY_BYTES_MAX = 1_000_000
 
 /** Logs, witnesses and groups of a policy, each; the specification asks for 32 at least. */
 export const POLICY_LINES_MAX = 256
+
+/** Witnesses that one log can ask: their cosignatures and the log's own signatures must fit one note. */
+export const ASKED_WITNESSES_MAX = 64
 
 /** The quorum that asks for no cosignature. */
 export const QUORUM_NONE = 'none'
@@ -85,6 +93,43 @@ export function evaluateQuorum(
     if (count >= group.threshold) witnessed.add(group.name)
   }
   return witnessed.has(policy.quorum)
+}
+
+/**
+ * The witnesses of a policy, for a log that wants to ask them all.
+ * @throws {TlogError} `POLICY_MALFORMED` when one has no http or https URL, or when there are over `ASKED_WITNESSES_MAX`
+ */
+export function askableWitnesses({ witnesses }: WitnessPolicy): readonly AskableWitness[] {
+  if (witnesses.length > ASKED_WITNESSES_MAX)
+    throw malformed(
+      `a log can ask ${ASKED_WITNESSES_MAX} witnesses, and it has ${witnesses.length}`,
+    )
+  return witnesses.map((witness) => {
+    const { name, url } = witness
+    if (url === undefined)
+      throw malformed(`the witness ${JSON.stringify(name)} has no URL, so it cannot be asked`)
+    const parsed = URL.parse(url)
+    const isPlain = parsed?.username === '' && parsed.search === '' && parsed.hash === ''
+    if (!isPlain || !/^https?:$/.test(parsed.protocol))
+      throw malformed(
+        `the URL of the witness ${JSON.stringify(name)} is not a plain http or https URL`,
+      )
+    return { ...witness, url }
+  })
+}
+
+/** The quorum in words: `2 of (w1, any of (w2, w3), w4)`. A name counts once, so the text is no longer than the policy. */
+export function describeQuorum(policy: WitnessPolicy): string {
+  if (policy.quorum === QUORUM_NONE) return 'no cosignature'
+  const groups = new Map(policy.groups.map((group) => [group.name, group]))
+  const describe = (name: string): string => {
+    const group = groups.get(name)
+    if (group === undefined) return name
+    const { threshold, members } = group
+    const count = threshold === members.length ? 'all' : threshold === 1 ? 'any' : threshold
+    return `${count} of (${members.map(describe).join(', ')})`
+  }
+  return describe(policy.quorum)
 }
 
 /** All keys of a policy, each once: what `openNote` must know. */

@@ -124,6 +124,43 @@ test('the same log is verified over HTTP', async () => {
   assert.match(gone.err, /error: could not read checkpoint of the log: /)
 })
 
+test('completeness is judged on threads, for entries and for a time, and said in words and as JSON', async () => {
+  const asked = [logDir, '--vkey', logKey.vkey, '--complete']
+  const whole = await run([...asked, '--json'])
+  const { completeness } = JSON.parse(whole.out)
+  // The sample has one session, which neither boots nor ends.
+  assert.deepEqual(
+    [whole.code, completeness.verdict, completeness.range, completeness.sessionsTotal],
+    [0, 'unproved', { first: 0, last: 33_599 }, 1],
+  )
+  assert.match(completeness.unproved[0], /holds records of requests, and no boot/)
+  const { code, out } = await run([...asked, '--range', '10-20'])
+  assert.equal(code, 0)
+  assert.match(
+    out,
+    /\nnot proved complete: entries 10 to 20, no hole found; 0 intents without an o/,
+  )
+  const day = await run([...asked, '--since', '2025-07-30', '--until', '2025-07-30T23:59:59Z'])
+  assert.match(day.out, /\nnot proved complete: entries 0 to 33599, /)
+})
+
+test('a range that cannot be meant is refused', async () => {
+  for (const [args, message] of [
+    [['--range', '1-2'], /--range, --since and --until go with --complete/],
+    [['--complete', '--range', '2-1'], /--range 2-1 is not of the form FIRST-LAST/],
+    [['--complete', '--range', '01-2'], /is not of the form/],
+    [['--complete', '--range', '0-33600'], /could not look at entry 33600: the log has 33600/],
+    [['--complete', '--range', '0-1', '--since', '2026-01-01'], /not both/],
+    [['--complete', '--since', 'yesterday'], /is no time with its zone/],
+    [['--complete', '--since', '2026-01-01T10:00'], /is no time with its zone/],
+    [['--complete', '--since', '2026-01-02', '--until', '2026-01-01'], /later than --until/],
+  ] as const) {
+    const { code, err } = await run([logDir, ...args])
+    assert.equal(code, 2)
+    assert.match(err, message)
+  }
+})
+
 test('a link in the log is reported, whatever it points to', async () => {
   const link = join(logDir, 'tile/0/900')
   symlinkSync('000', link)
@@ -189,7 +226,7 @@ test('help is what it is, and ends with an example', async () => {
   assert.equal(code, 0)
   assert.match(
     out,
-    /^Usage: countersign-verify <directory\|url> \[--vkey KEY\|FILE\]\.\.\. \[--from-checkpoint FILE\] \[--json\]\n/,
+    /^Usage: countersign-verify <directory\|url> \[--vkey KEY\|FILE\]\.\.\. \[--from-checkpoint FILE\] \[--addenda\]\n {7}\[--complete \[--range FIRST-LAST \| --since TIME\] \[--until TIME\]\] \[--json\]\n/,
   )
   assert.match(
     out,

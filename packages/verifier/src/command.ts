@@ -8,7 +8,11 @@ import { TlogError } from '@countersign/tlog/errors'
 import { parseVkey } from '@countersign/tlog/key'
 import type { VerifierKey } from '@countersign/tlog/key'
 
+import { servedAddenda } from './addenda.ts'
+import type { AddendaSource } from './addenda.ts'
 import { VerifierError } from './errors.ts'
+import { readAskedRange } from './asked-range.ts'
+import { tellCompleteness } from './completeness-text.ts'
 import type { Finding } from './finding.ts'
 import { directorySource, nodeCrypto, urlSource } from './node-io.ts'
 import { inFlight, onThreads } from './pool.ts'
@@ -27,7 +31,9 @@ export interface CommandIo {
 export interface CommandHooks {
   /** Name of the program in messages and help. */
   readonly program?: string
-  /** More checks, when the argument is a data folder: its addenda and its write-ahead log, say. Findings count like ours. */
+  /** Where the addenda of a data folder are. */
+  readonly addenda?: (dataDir: string) => AddendaSource
+  /** More checks, when the argument is a data folder: its write-ahead log, say. Findings count like ours. */
   readonly extra?: (log: {
     readonly dataDir: string
     readonly size: number
@@ -38,7 +44,8 @@ export interface CommandHooks {
 const THREADS_MAX = 16
 
 function usage(program: string): string {
-  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--from-checkpoint FILE] [--json]
+  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--from-checkpoint FILE] [--addenda]
+       [--complete [--range FIRST-LAST | --since TIME] [--until TIME]] [--json]
 
 Re-hashes every byte of a log and holds it against its signed checkpoint. Says which file is wrong, and where.
 The directory is a published log (it holds "checkpoint" and "tile/") or a data folder with such a log in "log/".
@@ -46,10 +53,16 @@ The directory is a published log (it holds "checkpoint" and "tile/") or a data f
   --vkey KEY|FILE          believe this key; give the log's own, and those of witnesses. May be repeated.
                            Without one, signatures are NOT checked: the files are only compared with each other.
   --from-checkpoint FILE   an earlier checkpoint of the log: fail when the log shrank or forked since.
+  --complete               prove also that no record is missing: each session's records follow one another from its
+                           first, its heartbeats count what is there, and it ends. Lists known gaps and open intents.
+  --range FIRST-LAST       judge these entries only, counted from 0, both included.
+  --since, --until TIME    judge the records of this time only, such as 2026-07-30T12:00:00Z; one or both.
+  --addenda                fetch every addendum that the records name, and tell what was erased lawfully from what is
+                           missing. Without it, only those of a data folder are looked at, by 'countersign verify'.
   --json                   print the report as JSON.
   --help                   print this.
 
-Exit code: 0 verified, 1 not verified, 2 wrong usage or the log cannot be read.
+Exit code: 0 verified, 1 not verified or a hole was found, 2 wrong usage or the log cannot be read.
 
 Example:
   ${program} ./data/log --vkey ./data/log.vkey --from-checkpoint ./yesterday.checkpoint
@@ -80,9 +93,10 @@ export async function verifyCommand(
     io.stdout(
       asked.json
         ? `${JSON.stringify({ source: asked.target, ...report, elapsedMs }, null, 2)}\n`
-        : summary(report, elapsedMs),
+        : summary(report, elapsedMs) +
+            (asked.complete === undefined ? '' : tellCompleteness(report)),
     )
-    return report.verified ? 0 : 1
+    return report.verified && report.completeness?.verdict !== 'holes' ? 0 : 1
   } catch (error) {
     if (!(error instanceof VerifierError)) throw error
     io.stderr(`${program}: error: ${error.message}\n`)
@@ -97,6 +111,8 @@ interface Asked {
   readonly target: string
   readonly keys: readonly VerifierKey[]
   readonly from: Uint8Array | undefined
+  readonly complete: VerifyOptions['complete']
+  readonly addenda: boolean
   readonly json: boolean
 }
 
@@ -111,12 +127,24 @@ function readArguments(args: readonly string[]): Asked | 'help' {
     target,
     keys: (values.vkey ?? []).flatMap(readKeys),
     from: fromFile === undefined ? undefined : readFile(fromFile, 'the earlier checkpoint'),
+    complete: readAskedRange(values),
+    addenda: values.addenda === true,
     json: values.json === true,
   }
 }
 
 interface Parsed {
-  values: { vkey?: string[]; 'from-checkpoint'?: string; json?: boolean; help?: boolean }
+  values: {
+    vkey?: string[]
+    'from-checkpoint'?: string
+    complete?: boolean
+    range?: string
+    since?: string
+    until?: string
+    addenda?: boolean
+    json?: boolean
+    help?: boolean
+  }
   positionals: string[]
 }
 
@@ -128,6 +156,11 @@ function parse(args: readonly string[]): Parsed {
       options: {
         vkey: { type: 'string', multiple: true },
         'from-checkpoint': { type: 'string' },
+        complete: { type: 'boolean' },
+        range: { type: 'string' },
+        since: { type: 'string' },
+        until: { type: 'string' },
+        addenda: { type: 'boolean' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -173,17 +206,18 @@ function readFile(path: string, what: string): Uint8Array {
 }
 
 function optionsFor(
-  { target, keys, from }: Asked,
+  { target, keys, from, complete, addenda: wanted }: Asked,
   hooks: CommandHooks,
   onProgress: (done: number, size: number) => void,
 ): VerifyOptions {
-  const common = { crypto: nodeCrypto, keys, from, onProgress }
+  const common = { crypto: nodeCrypto, keys, from, complete, onProgress }
   if (/^https?:\/\//.test(target)) {
     const source = urlSource(target)
     return {
       ...common,
       source,
-      ranges: async (size, onEntries) => inFlight(source, size, onEntries),
+      addenda: wanted ? servedAddenda(source) : undefined,
+      ranges: async (work) => inFlight({ ...work, source }),
     }
   }
   if (!isDirectory(target))
@@ -196,15 +230,13 @@ function optionsFor(
   const directory = isDataFolder ? join(target, 'log') : target
   const source = directorySource(directory)
   const { extra } = hooks
+  const beside = isDataFolder ? hooks.addenda?.(target) : undefined
   return {
     ...common,
     source,
-    ranges: async (size, onEntries) =>
-      onThreads(directory, Math.min(THREADS_MAX, availableParallelism()), {
-        size,
-        onEntries,
-        source,
-      }),
+    addenda: beside ?? (wanted ? servedAddenda(source) : undefined),
+    ranges: async (work) =>
+      onThreads(directory, Math.min(THREADS_MAX, availableParallelism()), { ...work, source }),
     extra:
       extra === undefined || !isDataFolder
         ? undefined

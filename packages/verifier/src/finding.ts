@@ -1,6 +1,9 @@
 /** What a check found wrong: a closed set of codes, the file to blame, and a sentence. */
 
 export type FindingCode =
+  | 'ADDENDUM_ALTERED'
+  | 'ADDENDUM_MISSING'
+  | 'BUNDLE_LIMIT'
   | 'CHECKPOINT_MALFORMED'
   | 'CHECKPOINT_SIGNATURE'
   | 'ENTRY_MISMATCH'
@@ -8,13 +11,18 @@ export type FindingCode =
   | 'FILE_MALFORMED'
   | 'FILE_MISSING'
   | 'FILE_UNEXPECTED'
+  | 'KEY_UNTRUSTED'
   | 'LOG_FORKED'
   | 'LOG_SHRANK'
+  | 'MANIFEST_MALFORMED'
+  | 'MANIFEST_MISMATCH'
   | 'PARTIAL_MISMATCH'
+  | 'RECEIPT_MISMATCH'
   | 'RECORD_MALFORMED'
   | 'ROOT_MISMATCH'
   | 'SESSION_BROKEN'
   | 'TILE_MISMATCH'
+  | 'ZIP_MALFORMED'
 
 /** One thing that is wrong. `path` is below the log; `entry` is a leaf index, from 0; `byte` an offset in the file. */
 export interface Finding {

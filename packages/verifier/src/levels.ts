@@ -111,7 +111,11 @@ async function verifyLevel(
 }
 
 /** The digits of a size in base 256 are the widths of its partial tiles, and their bits are the complete subtrees of its edge. */
-function rootOfEdge(size: number, partials: readonly Uint8Array[], sha256: Sha256): Uint8Array {
+export function rootOfEdge(
+  size: number,
+  partials: readonly Uint8Array[],
+  sha256: Sha256,
+): Uint8Array {
   const edge: Uint8Array[] = []
   for (const partial of partials.toReversed()) {
     const width = partial.length / HASH_BYTES

@@ -6,6 +6,7 @@ import { TILE_WIDTH } from '@countersign/tlog/tile'
 import { nodeCrypto } from './node-io.ts'
 import { verifyRange } from './range.ts'
 import type { BundleRange, RangeResult } from './range.ts'
+import type { TimeWindow } from './history.ts'
 import type { LogSource } from './source.ts'
 
 /** Bundles of one piece of work: 32,768 entries. */
@@ -20,36 +21,42 @@ const REQUEST_BUNDLES = 4
 type Check = (range: BundleRange) => Promise<RangeResult>
 type OnEntries = (entries: number) => void
 
+/** What there is to check: all of a log of `size` entries. */
+export interface Work {
+  readonly size: number
+  /** As in `BundleRange`. */
+  readonly history?: TimeWindow | undefined
+  readonly onEntries: OnEntries
+  readonly source: LogSource
+}
+
 /** Checks all ranges of a log in a directory on `threads` threads. */
 export async function onThreads(
   directory: string,
   threads: number,
-  { size, onEntries, source }: { size: number; onEntries: OnEntries; source: LogSource },
+  work: Work,
 ): Promise<RangeResult[]> {
+  const { size, onEntries, source } = work
   if (threads < 2 || size < THREADED_ENTRIES_MIN)
-    return inOrder(rangesOf(size, RANGE_BUNDLES), [checkHere(source)], onEntries)
+    return inOrder(rangesOf(work, RANGE_BUNDLES), [checkHere(source)], onEntries)
   const file = new URL(
     import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
     import.meta.url,
   )
   const workers = Array.from({ length: threads }, () => new Worker(file, { workerData: directory }))
   try {
-    return await inOrder(rangesOf(size, RANGE_BUNDLES), workers.map(checkOn), onEntries)
+    return await inOrder(rangesOf(work, RANGE_BUNDLES), workers.map(checkOn), onEntries)
   } finally {
     await Promise.all(workers.map(async (worker) => worker.terminate()))
   }
 }
 
 /** Checks all ranges of a log behind a URL, several requests at a time. */
-export async function inFlight(
-  source: LogSource,
-  size: number,
-  onEntries: OnEntries,
-): Promise<RangeResult[]> {
+export async function inFlight(work: Work): Promise<RangeResult[]> {
   return inOrder(
-    rangesOf(size, REQUEST_BUNDLES),
-    Array.from({ length: REQUESTS_MAX }, () => checkHere(source)),
-    onEntries,
+    rangesOf(work, REQUEST_BUNDLES),
+    Array.from({ length: REQUESTS_MAX }, () => checkHere(work.source)),
+    work.onEntries,
   )
 }
 
@@ -71,10 +78,11 @@ async function inOrder(
   return results
 }
 
-function rangesOf(size: number, bundles: number): BundleRange[] {
+function rangesOf({ size, history }: Work, bundles: number): BundleRange[] {
   const last = Math.ceil(size / TILE_WIDTH)
   return Array.from({ length: Math.ceil(last / bundles) }, (_, at) => ({
     size,
+    history,
     start: at * bundles,
     end: Math.min(last, (at + 1) * bundles),
   }))

@@ -13,6 +13,8 @@ import { TlogError } from '@countersign/tlog/errors'
 import { Findings } from './finding.ts'
 import type { Finding } from './finding.ts'
 import { hashEntries, hashTile } from './hashes.ts'
+import { History } from './history.ts'
+import type { RangeHistory, TimeWindow } from './history.ts'
 import { Sessions } from './sessions.ts'
 import type { SessionRuns } from './sessions.ts'
 import { readTile } from './source.ts'
@@ -23,6 +25,8 @@ export interface BundleRange {
   readonly size: number
   readonly start: number
   readonly end: number
+  /** When given, the lives of writers are followed too, and records placed in this window. */
+  readonly history?: TimeWindow | undefined
 }
 
 /** Two files that disagree: `tile` holds another hash in `slot` than what is below it gives. */
@@ -43,6 +47,7 @@ export interface RangeResult {
   readonly mismatches: readonly Mismatch[]
   readonly findings: { readonly kept: readonly Finding[]; readonly total: number }
   readonly sessions: SessionRuns
+  readonly history?: RangeHistory | undefined
   readonly entryBytes: number
 }
 
@@ -66,6 +71,7 @@ const NOTHING = new Uint8Array(0)
 export async function verifyRange(range: BundleRange, tools: RangeTools): Promise<RangeResult> {
   const findings = new Findings()
   const sessions = new Sessions()
+  const history = range.history === undefined ? undefined : new History(range.history)
   const mismatches: Mismatch[] = []
   const roots = new Uint8Array(HASH_BYTES * (range.end - range.start))
   let partial = new Uint8Array(0)
@@ -84,7 +90,7 @@ export async function verifyRange(range: BundleRange, tools: RangeTools): Promis
     const computed = hashEntries(entries, width, tools.sha256Into)
     const stored = await readHashes(tile, { source: tools.source, findings, room: rooms.tile })
     mismatches.push(...compare({ tile, stored, computed }, entries))
-    checkRecords({ bundle, entries }, sessions, findings)
+    checkRecords({ bundle, entries }, { sessions, history, findings })
     // Upwards goes what is stored: whether that or what is below is wrong shows only against the level above.
     const upwards = stored ?? computed
     if (width < TILE_WIDTH) partial = Uint8Array.from(upwards)
@@ -98,6 +104,7 @@ export async function verifyRange(range: BundleRange, tools: RangeTools): Promis
     mismatches,
     findings: { kept: findings.kept, total: findings.total },
     sessions: sessions.runs(),
+    history: history?.done(),
     entryBytes,
   }
 }
@@ -172,16 +179,23 @@ function compare({ tile, stored, computed }: Compared, entries: readonly Uint8Ar
   }))
 }
 
+interface Collectors {
+  readonly sessions: Sessions
+  readonly history: History | undefined
+  readonly findings: Findings
+}
+
 function checkRecords(
   { bundle, entries }: { bundle: Tile; entries: readonly Uint8Array[] },
-  sessions: Sessions,
-  findings: Findings,
+  { sessions, history, findings }: Collectors,
 ): void {
   let entry = bundle.index * TILE_WIDTH - 1
   for (const bytes of entries) {
     entry += 1
     try {
-      sessions.add(scanEntry(bytes), entry)
+      const head = scanEntry(bytes)
+      sessions.add(head, entry)
+      history?.add(head, entry, bytes)
     } catch (error) {
       findings.add({
         code: 'RECORD_MALFORMED',

@@ -1,10 +1,13 @@
 /** How a report reads, and how progress looks. */
+import type { AddendaReport } from './addenda.ts'
 import type { CommandIo } from './command.ts'
 import type { Finding } from './finding.ts'
 import type { Report } from './verify.ts'
 
 const PROGRESS_EVERY_MS = 100
 const BAR_CELLS = 30
+/** Erasure records that the summary names; `--json` has them all. */
+const RECORDS_NAMED_MAX = 5
 
 /** The report for people: one line that is the answer, then what it rests on, or everything that is wrong. */
 export function summary(report: Report, elapsedMs: number): string {
@@ -26,6 +29,7 @@ function good(report: Report, elapsedMs: number): string[] {
       : [`  grown from  the earlier checkpoint of ${count(report.grownFrom, 'entry', 'entries')}`]),
     `  sessions    ${report.sessions}, none with a record left out`,
     `  open        ${count(report.openIntents, 'intent', 'intents')} without an outcome`,
+    ...(report.addenda === undefined ? [] : addendaLines(report.addenda)),
     ...(report.ahead === 0
       ? []
       : [
@@ -35,6 +39,26 @@ function good(report: Report, elapsedMs: number): string[] {
   ]
 }
 
+function addendaLines({ named, present, sealed, left, erased }: AddendaReport): string[] {
+  const gone = erased.reduce((sum, { addenda }) => sum + addenda, 0)
+  return [
+    `  addenda     ${count(present, 'is', 'are')} there and as named, of ${named.toLocaleString('en')}${sealed === 0 ? '' : `; ${sealed.toLocaleString('en')} of them sealed, their keys not at hand`}`,
+    ...(gone === 0 ? [] : [`  erased      ${lawfully(gone, erased)}`]),
+    ...(left === 0
+      ? []
+      : [
+          `  not gone    ${count(left, 'addendum', 'addenda')} of an erased person: run the erasure again`,
+        ]),
+  ]
+}
+
+function lawfully(gone: number, erased: AddendaReport['erased']): string {
+  const some = erased.slice(0, RECORDS_NAMED_MAX).map(({ record }) => record)
+  const more = erased.length - some.length
+  const records = `${erased.length === 1 ? 'record' : 'records'} ${some.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+  return `${count(gone, 'addendum', 'addenda')} lawfully (${records})`
+}
+
 function bad(report: Report): string[] {
   const { findings, findingsTotal } = report
   const more = findingsTotal - findings.length
@@ -42,6 +66,7 @@ function bad(report: Report): string[] {
     `log NOT verified: ${count(findingsTotal, 'finding', 'findings')}`,
     ...findings.map(line),
     ...(more > 0 ? [`  and ${more} more`] : []),
+    ...(report.addenda === undefined ? [] : addendaLines(report.addenda)),
   ]
 }
 
@@ -55,7 +80,7 @@ function line({ code, path, message, entry, byte }: Finding): string {
 }
 
 // Attacker-controlled: names in a log must not move the cursor or repaint the terminal of who checks it.
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replaceAll(
     /\p{C}/gu,
     (character) => `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`,
@@ -82,6 +107,6 @@ export function openProgress({ isTerminal, stderr }: CommandIo): {
   return { show, end }
 }
 
-function count(n: number, one: string, many: string): string {
+export function count(n: number, one: string, many: string): string {
   return `${n.toLocaleString('en')} ${n === 1 ? one : many}`
 }

@@ -13,9 +13,15 @@ import { consistencyProofAsync, verifyConsistency } from '@countersign/tlog/proo
 import { toTreeSize } from '@countersign/tlog/size'
 import { nodeFromTile, placeOfNode, TILE_WIDTH, tilePath, tileWidth } from '@countersign/tlog/tile'
 
+import { judge } from './completeness.ts'
+import type { Completeness, EntryRange } from './completeness.ts'
+import { VerifierError } from './errors.ts'
+import { verifyAddenda } from './addenda.ts'
+import type { AddendaReport, AddendaSource } from './addenda.ts'
 import { verifyFiles } from './files.ts'
 import { Findings } from './finding.ts'
 import type { Finding } from './finding.ts'
+import type { TimeWindow } from './history.ts'
 import { blame, verifyLevels } from './levels.ts'
 import type { Leaves } from './levels.ts'
 import { reasonOf, verifyRange } from './range.ts'
@@ -35,8 +41,16 @@ export interface VerifyOptions {
   readonly onProgress?: ((done: number, size: number) => void) | undefined
   /** Checks a range somewhere else, such as on another thread; when absent all is done here, in one go. */
   readonly ranges?:
-    | ((size: number, onEntries: (entries: number) => void) => Promise<readonly RangeResult[]>)
+    | ((work: {
+        readonly size: number
+        readonly history: TimeWindow | undefined
+        readonly onEntries: (entries: number) => void
+      }) => Promise<readonly RangeResult[]>)
     | undefined
+  /** Judge whether these entries, or those of a window of time, have no hole; of all of the log when neither is given. */
+  readonly complete?: { readonly entries?: EntryRange; readonly window?: TimeWindow } | undefined
+  /** Where the addenda are, when they are to be checked too. */
+  readonly addenda?: AddendaSource | undefined
   /** More to check once the log itself has been read: its findings count like ours. */
   readonly extra?:
     | ((log: { readonly size: number; readonly source: LogSource }) => AsyncIterable<Finding>)
@@ -63,6 +77,10 @@ export interface Report {
   readonly ahead: number
   /** Size of the earlier checkpoint that this log was found to have grown from. */
   readonly grownFrom?: number | undefined
+  /** When it was asked for and the log is what was signed. */
+  readonly completeness?: Completeness | undefined
+  /** Absent when addenda were not looked at. */
+  readonly addenda?: AddendaReport | undefined
   readonly findings: readonly Finding[]
   readonly findingsTotal: number
 }
@@ -78,6 +96,7 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
   if (head === undefined) return summarise({ findings })
 
   const size = toTreeSize(head.checkpoint.size)
+  checkAsked(size, options)
   const ranges = await verifyRanges(size, options)
   for (const range of ranges) findings.merge(range.findings)
 
@@ -100,7 +119,11 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
     findings.add(
       ...breaks.map((finding) => ({ ...finding, path: bundlePath(size, finding.entry ?? 0) })),
     )
+  // Bytes that nobody signed prove nothing; a record left out where the tree is whole is the very question.
+  const isJudged = findings.kept.every(({ code }) => code === 'SESSION_BROKEN')
+  const completeness = isJudged ? completenessOf(options, { size, ranges, open }) : undefined
   const grownFrom = await verifyGrowth(head.checkpoint, options, findings)
+  const addenda = await addendaOf(size, options, findings)
   if (options.extra !== undefined)
     for await (const finding of options.extra({ size, source: options.source }))
       findings.add(finding)
@@ -114,7 +137,41 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
     files,
     ahead,
     grownFrom,
+    completeness,
+    addenda,
   })
+}
+
+function checkAsked(size: number, { complete }: VerifyOptions): void {
+  const last = complete?.entries?.last ?? -1
+  if (last >= size)
+    throw new VerifierError(
+      'USAGE',
+      `could not look at entry ${last}: the log has ${size}, counted from 0`,
+    )
+}
+
+function completenessOf(
+  { complete }: VerifyOptions,
+  {
+    size,
+    ranges,
+    open,
+  }: { size: number; ranges: readonly RangeResult[]; open: ReadonlyMap<string, number> },
+): Completeness | undefined {
+  if (complete === undefined) return undefined
+  const histories = ranges.flatMap(({ history }) => (history === undefined ? [] : [history]))
+  const { entries, window } = complete
+  return judge({ size, histories, open, entries, isWindow: window !== undefined })
+}
+
+async function addendaOf(
+  size: number,
+  { addenda, source, crypto, onProgress }: VerifyOptions,
+  findings: Findings,
+): Promise<AddendaReport | undefined> {
+  if (addenda === undefined) return undefined
+  return verifyAddenda(size, { source, addenda, sha256: crypto.sha256, findings, onProgress })
 }
 
 interface Head {
@@ -176,8 +233,9 @@ async function verifyRanges(size: number, options: VerifyOptions): Promise<reado
     done += entries
     options.onProgress?.(done, size)
   }
-  if (options.ranges !== undefined) return options.ranges(size, onEntries)
-  const all: BundleRange = { size, start: 0, end: Math.ceil(size / TILE_WIDTH) }
+  const history = options.complete === undefined ? undefined : (options.complete.window ?? {})
+  if (options.ranges !== undefined) return options.ranges({ size, history, onEntries })
+  const all: BundleRange = { size, start: 0, end: Math.ceil(size / TILE_WIDTH), history }
   return [
     await verifyRange(all, {
       source: options.source,
@@ -275,7 +333,17 @@ function rootMismatch({ root }: Checkpoint, computed: Uint8Array): Finding {
 }
 
 type Counted = Partial<
-  Pick<Report, 'entryBytes' | 'sessions' | 'openIntents' | 'files' | 'ahead' | 'grownFrom'>
+  Pick<
+    Report,
+    | 'entryBytes'
+    | 'sessions'
+    | 'openIntents'
+    | 'files'
+    | 'ahead'
+    | 'grownFrom'
+    | 'completeness'
+    | 'addenda'
+  >
 >
 
 function summarise({
@@ -296,6 +364,8 @@ function summarise({
     files: counted.files ?? 0,
     ahead: counted.ahead ?? 0,
     grownFrom: counted.grownFrom,
+    completeness: counted.completeness,
+    ...(counted.addenda === undefined ? {} : { addenda: counted.addenda }),
     findings: findings.kept,
     findingsTotal: findings.total,
   }

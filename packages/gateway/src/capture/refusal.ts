@@ -71,9 +71,17 @@ export function malformedAnswer(status: number, defect: string, explanation: str
   return { status, headers: [...jsonHeaders(), errorHeader, defect], body }
 }
 
-/** The answer while the ledger can not write. */
+/** Why a request was not forwarded whose record is not as safe as it must be. */
+const unsafeRecord: Readonly<Record<string, string>> = {
+  signer_unavailable: 'the record of the request could not be signed',
+  witnesses_unavailable: 'the record of the request was not cosigned by enough witnesses in time',
+}
+
+/** The answer while the ledger can not write, or what it wrote is not as safe as it must be. */
 export function unavailableAnswer(reason: string): OwnAnswer {
-  const body = `${JSON.stringify({ error: reason, explanation: 'the request could not be put on record, so it was not forwarded; try again' })}\n`
+  const why = unsafeRecord[reason] ?? 'the request could not be put on record'
+  const explanation = `${why}, so it was not forwarded; try again`
+  const body = `${JSON.stringify({ error: reason, explanation })}\n`
   return {
     status: 503,
     headers: [...jsonHeaders(), decisionHeader, reason, 'retry-after', '1'],

@@ -1,8 +1,8 @@
 import { usageError } from './arguments.ts'
 import { CommandError } from './errors.ts'
-import { findTransaction, isId, readLeaf } from './find.ts'
-import { readBundle } from './published-log.ts'
-import type { Head, PublishedLog } from './published-log.ts'
+import { isId } from '@countersign/record/id'
+import { broken, findTransaction, readBundle, readLeaf } from '../follow.ts'
+import type { Head, PublishedLog } from '../follow.ts'
 import { say } from './terminal.ts'
 import type { Io } from './terminal.ts'
 import { TILE_WIDTH } from '@countersign/tlog/tile'
@@ -48,7 +48,6 @@ async function idAt(
     )
   }
   const entry = (await readBundle(log, head, Math.floor(index / TILE_WIDTH)))[index % TILE_WIDTH]
-  if (entry === undefined)
-    throw new CommandError('LOG_BROKEN', `could not verify the log: record ${index} is missing`)
+  if (entry === undefined) throw broken(`record ${index} is missing`)
   return readLeaf(entry, index).id
 }

@@ -25,10 +25,18 @@ async function check(args: readonly string[], io: Io): Promise<number> {
   // What the file says may still contradict itself: the same check as at the start of the gateway.
   const policy = compilePolicy(loaded.config)
   if (values.json === true) {
-    printJson(io, { config: loaded.config, sha256: loaded.sha256, policy: policy.hash })
+    const { config, sha256, quorum } = loaded
+    printJson(io, {
+      config,
+      sha256,
+      policy: policy.hash,
+      ...(quorum === undefined ? {} : { quorum }),
+    })
     return DONE
   }
   io.stdout.write(describeConfig(loaded))
+  if (loaded.quorum !== undefined)
+    say(io, `countersign: a record is witnessed (D2) when cosigned by ${loaded.quorum}`)
   say(
     io,
     `countersign: ${values.config} is good (sha256 ${loaded.sha256.slice(0, 12)}, policy ${policy.hash.slice(0, 12)})`,

@@ -1,7 +1,6 @@
 /** Reads back from the published log what was decided on a request of the demo. */
-import { follow } from './follow.ts'
+import { follow, readLeaf } from '../follow.ts'
 import { locateLog } from './log-place.ts'
-import { readLeaf } from './find.ts'
 
 /** A decision as it stands on the log, under a checkpoint whose signature verified. */
 export interface ShownScene {

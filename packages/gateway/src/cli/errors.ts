@@ -1,10 +1,7 @@
-/**
- * `USAGE`: the command was not understood. `CANNOT_RUN`: it was, and could not be carried out. `LOG_BROKEN`: what was read
- * is not what was signed.
- */
-export type CommandErrorCode = 'USAGE' | 'CANNOT_RUN' | 'LOG_BROKEN'
+/** `USAGE`: the command was not understood. `CANNOT_RUN`: it was, and could not be carried out. */
+export type CommandErrorCode = 'USAGE' | 'CANNOT_RUN'
 
-/** The one error of the command line. `LOG_BROKEN` exits 1, the others 2; `hint` is the one thing to try next. */
+/** The one error of the command line: it exits 2. `hint` is the one thing to try next. */
 export class CommandError extends Error {
   override readonly name: string = 'CommandError'
   readonly code: CommandErrorCode

@@ -4,8 +4,9 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { formatSkey, formatVkey, keyId, SignatureType } from '@countersign/tlog/key'
 import type { SignerKey, VerifierKey } from '@countersign/tlog/key'
 import { jsonSchema } from '../config.ts'
-import { createLog, createSignerState } from '../ledger.ts'
+import { createLog } from '../ledger.ts'
 import { ed25519PublicKey, sha256, writeDurably } from '../platform.ts'
+import { createSignerState } from '../witness.ts'
 import { readArguments, usageError } from './arguments.ts'
 import { CommandError, messageOf } from './errors.ts'
 import { DEFAULT_CONFIG, VKEY_FILE } from './log-place.ts'
@@ -16,7 +17,8 @@ import type { Command } from './terminal.ts'
 const SECRET_FILE_MODE = 0o600
 const SECRET_FOLDER_MODE = 0o700
 const SEED_BYTES = 32
-const FINGERPRINT_KEY_BYTES = 32
+/** Of the key of the fingerprints, and of the tenant's. */
+const KEY_BYTES = 32
 
 /** A file of keys before `countersign keys` puts one into it. */
 const NO_KEYS = '# Kept by `countersign keys`.\nversion: 1\nkeys: []\n'
@@ -99,10 +101,8 @@ export async function initialise(wanted: {
     const vkey = formatVkey(logKey.verifier)
     await writeSecret(join(secrets, 'log.skey'), `${formatSkey(logKey.signer)}\n`)
     await writeSecret(join(secrets, 'sequencer.skey'), `${formatSkey(newKey(origin).signer)}\n`)
-    await writeSecret(
-      join(secrets, 'fingerprint.key'),
-      `${randomBytes(FINGERPRINT_KEY_BYTES).toString('hex')}\n`,
-    )
+    for (const file of ['fingerprint.key', 'tenant.key'])
+      await writeSecret(join(secrets, file), `${randomBytes(KEY_BYTES).toString('hex')}\n`)
     for (const file of ['api-keys.yaml', 'egress-orders.yaml'])
       await writeSecret(join(secrets, file), NO_KEYS)
     await writeDurably(paths.vkeyFile, `${vkey}\n`)

@@ -1,13 +1,48 @@
-import { equalBytes } from '@countersign/tlog/hash'
+/** The addenda that the ledger of this machine keeps beside its log, and the keys that open them where they are at hand. */
+import { resolve } from 'node:path'
+import type { LoadedConfig } from '../config.ts'
 import { readAddenda } from '../ledger.ts'
-import { sha256 } from '../platform.ts'
+import { openUnsealing, readTenantKey } from '../seal.ts'
+import type { Unsealing } from '../seal.ts'
+import { codeOf } from './errors.ts'
+import { openErasures } from './erasure-search.ts'
+import type { PublishedLog } from '../follow.ts'
 import type { AddendumStore } from './record-reader.ts'
 
-/** The addenda that the ledger of this machine keeps beside its log. */
-export function openLocalAddenda(dataDir: string): AddendumStore {
-  return async ({ index, ordinal, digest }) => {
-    const addenda = await readAddenda(dataDir, index)
-    // By content first: when some were erased, places have moved. Else what is there has been altered, and is shown to be.
-    return addenda.find((content) => equalBytes(sha256(content), digest)) ?? addenda[ordinal]
+/** @param unsealing absent when the tenant's key is not at hand: then what is sealed stays so. */
+export function openLocalAddenda(
+  dataDir: string,
+  log: PublishedLog,
+  unsealing: Unsealing | undefined,
+): AddendumStore {
+  const erasures = openErasures(log)
+  return {
+    async find({ index, ordinal }) {
+      const found = (await readAddenda(dataDir, index))[ordinal]
+      return found === undefined ? undefined : { ...found, isSealed: found.envelope !== undefined }
+    },
+    open({ leaf, ordinal, found: { content, envelope } }) {
+      if (unsealing === undefined || envelope === undefined)
+        return { state: 'sealed', why: 'the tenant key is not at hand' }
+      return unsealing.open({ content, envelope, leaf, ordinal })
+    },
+    erasure: (index) => erasures.covering(index),
+    close: () => unsealing?.close(),
   }
+}
+
+/** What opens the addenda of a configuration's log; nothing when it seals none, or its tenant key is not on this machine. */
+export async function openUnsealingOf(loaded: LoadedConfig): Promise<Unsealing | undefined> {
+  const { seal, data } = loaded.config
+  if (seal === undefined) return undefined
+  const tenantKey = await readTenantKey(loaded.resolve(seal.key)).catch(notHere)
+  if (tenantKey === undefined) return undefined
+  return openUnsealing({ stateDir: resolve(loaded.resolve(data), 'state'), tenantKey })
+}
+
+/** No such file, or none that this user may read: whoever looks is shown that things are sealed. A key that is no key is an error. */
+function notHere(error: unknown): undefined {
+  const code = error instanceof Error ? codeOf(error.cause) : undefined
+  if (code === 'ENOENT' || code === 'EACCES') return undefined
+  throw error
 }

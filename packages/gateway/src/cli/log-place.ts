@@ -4,10 +4,11 @@ import { dirname, join, resolve } from 'node:path'
 import { parseVkey } from '@countersign/tlog/key'
 import type { VerifierKey } from '@countersign/tlog/key'
 import { sha256 } from '../platform.ts'
+import type { LoadedConfig } from '../config.ts'
+import type { Unsealing } from '../seal.ts'
 import { codeOf, CommandError, messageOf } from './errors.ts'
-import { isUrl, openLogSource } from './log-source.ts'
-import type { LogSource } from './log-source.ts'
-import type { PublishedLog } from './published-log.ts'
+import { isUrl, openLogSource } from '../follow.ts'
+import type { LogSource, PublishedLog } from '../follow.ts'
 import { publishedAddenda } from './record-reader.ts'
 import type { AddendumStore } from './record-reader.ts'
 
@@ -32,12 +33,13 @@ export interface LogQuestion {
   readonly vkey?: string | undefined
 }
 
-/** @throws {CommandError} `CANNOT_RUN`, `USAGE`; and what `loadConfig` throws */
+/** @throws {CommandError} `CANNOT_RUN`, `USAGE`; {FollowError} `FOLLOW_UNREADABLE`; and what `loadConfig` throws */
 export async function locateLog(question: LogQuestion): Promise<LocatedLog> {
-  const { dataDir, logPlace, vkeyFiles } = await findFolders(question)
+  const { dataDir, logPlace, vkeyFiles, configFile } = await findFolders(question)
   const source = await openLogSource(logPlace)
   const keys = [await trustedKey(source, { vkey: question.vkey, vkeyFiles })]
-  return { source, keys, dataDir, addenda: await addendaAt(dataDir, source) }
+  const log = { source, keys }
+  return { ...log, dataDir, addenda: await addendaAt(log, { dataDir, configFile }) }
 }
 
 /** The folder or URL of the log that is meant, before anything in it is read. */
@@ -45,6 +47,8 @@ export async function findFolders({ place, config }: LogQuestion): Promise<{
   dataDir: string | undefined
   logPlace: string
   vkeyFiles: readonly string[]
+  /** The configuration of the gateway whose log it is, where one is given or beside the data. */
+  configFile?: string
 }> {
   if (place !== undefined && isUrl(place))
     return { dataDir: undefined, logPlace: place, vkeyFiles: [resolve(VKEY_FILE)] }
@@ -52,18 +56,30 @@ export async function findFolders({ place, config }: LogQuestion): Promise<{
     const { loadConfig } = await import('../config.ts')
     const loaded = await loadConfig(resolve(config ?? DEFAULT_CONFIG), { files: 'unchecked' })
     const dataDir = loaded.resolve(loaded.config.data)
-    return { dataDir, logPlace: join(dataDir, 'log'), vkeyFiles: [join(loaded.baseDir, VKEY_FILE)] }
+    const vkeyFiles = [join(loaded.baseDir, VKEY_FILE)]
+    return { dataDir, logPlace: join(dataDir, 'log'), vkeyFiles, configFile: loaded.path }
   }
   const folder = resolve(place)
   const vkeyFiles = [join(folder, VKEY_FILE), join(dirname(folder), VKEY_FILE)]
   if (await isFolder(join(folder, 'log')))
-    return { dataDir: folder, logPlace: join(folder, 'log'), vkeyFiles }
+    return { dataDir: folder, logPlace: join(folder, 'log'), vkeyFiles, ...besides(folder, config) }
   const above = dirname(folder)
   const dataDir =
     (await isFolder(join(above, 'addenda'))) && (await isFolder(join(above, 'wal')))
       ? above
       : undefined
-  return { dataDir, logPlace: folder, vkeyFiles: [...vkeyFiles, join(dirname(above), VKEY_FILE)] }
+  return {
+    dataDir,
+    logPlace: folder,
+    vkeyFiles: [...vkeyFiles, join(dirname(above), VKEY_FILE)],
+    ...besides(above, config),
+  }
+}
+
+function besides(dataDir: string, config: string | undefined): { configFile: string } {
+  return {
+    configFile: config === undefined ? join(dirname(dataDir), DEFAULT_CONFIG) : resolve(config),
+  }
 }
 
 /** The text of a vkey, given as itself or as a file. @throws {CommandError} `CANNOT_RUN` */
@@ -97,11 +113,36 @@ async function trustedKey(
   })
 }
 
-async function addendaAt(dataDir: string | undefined, source: LogSource): Promise<AddendumStore> {
-  const published = publishedAddenda(source)
-  if (dataDir === undefined) return published
+async function addendaAt(
+  log: PublishedLog,
+  { dataDir, configFile }: { dataDir: string | undefined; configFile: string | undefined },
+): Promise<AddendumStore> {
+  if (dataDir === undefined) return publishedAddenda(log.source)
   const { openLocalAddenda } = await import('./local-addenda.ts')
-  return openLocalAddenda(dataDir)
+  return openLocalAddenda(dataDir, log, await unsealingAt({ dataDir, configFile }))
+}
+
+/** What opens the sealed addenda of a data folder, when the configuration beside it leads to the tenant's key. */
+export async function unsealingAt({
+  dataDir,
+  configFile,
+}: {
+  dataDir: string
+  configFile: string | undefined
+}): Promise<Unsealing | undefined> {
+  const loaded = configFile === undefined ? undefined : await configOf(configFile, dataDir)
+  if (loaded === undefined) return undefined
+  const { openUnsealingOf } = await import('./local-addenda.ts')
+  return await openUnsealingOf(loaded)
+}
+
+/** The configuration in a file, when it is that of this data folder: keys of one gateway do not open what another sealed. */
+async function configOf(file: string, dataDir: string): Promise<LoadedConfig | undefined> {
+  if (!(await exists(file))) return undefined
+  const { loadConfig } = await import('../config.ts')
+  // A copy of a data folder may lie beside anything: what is no configuration only means that nothing is opened.
+  const loaded = await loadConfig(file, { files: 'unchecked' }).catch(() => undefined)
+  return loaded?.resolve(loaded.config.data) === dataDir ? loaded : undefined
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -3,13 +3,17 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatVkey, parseSkey } from '@countersign/tlog/key'
 import type { LoadedConfig } from '../config.ts'
-import { runLedger, runSigner } from '../ledger.ts'
+import { runLedger } from '../ledger.ts'
+import type { LedgerOptions } from '../ledger.ts'
 import { ed25519PublicKey, sha256, systemClock } from '../platform.ts'
+import { runSigner } from '../witness.ts'
 import { CommandError, messageOf } from './errors.ts'
 import type { Opened } from './processes.ts'
 import { program } from './program.ts'
-import { say } from './terminal.ts'
+import { escapeText, say } from './terminal.ts'
 import type { Io } from './terminal.ts'
+
+type Alarm = Parameters<NonNullable<LedgerOptions['onAlarm']>>[0]
 
 export async function openSigner(loaded: LoadedConfig): Promise<Opened> {
   const { config } = loaded
@@ -37,7 +41,9 @@ export async function openLedger(loaded: LoadedConfig, io: Io): Promise<Opened> 
     segmentBytes: config.ledger.segmentBytes,
     batchBytesMax: config.ledger.batchBytesMax,
     checkpointIntervalMs: config.ledger.checkpointInterval,
+    witnesses: await witnessesOf(loaded),
     onError: sayOnce(io),
+    onAlarm: (alarm) => sayAlarm(io, alarm),
   })
   const { recovered, logAddress } = running
   if (recovered.tornBytes > 0) {
@@ -58,6 +64,36 @@ function signerSocket(loaded: LoadedConfig): string {
   return loaded.resolve(config.signer.socket ?? join(config.signer.state, 'signer.sock'))
 }
 
+async function witnessesOf(loaded: LoadedConfig): Promise<LedgerOptions['witnesses']> {
+  const { witnesses } = loaded.config
+  if (witnesses === undefined) return undefined
+  const read = (path: string): Promise<string> => readText(loaded.resolve(path), 'file')
+  return {
+    policy: await read(witnesses.policy),
+    timeoutMs: witnesses.timeout,
+    graceMs: witnesses.grace,
+    ...(witnesses.ca === undefined ? {} : { ca: await read(witnesses.ca) }),
+  }
+}
+
+/** An alarm is on record already; a person at the terminal should not have to look for it there. */
+function sayAlarm(io: Io, { what, raised, about, detail }: Alarm): void {
+  if (what === 'witness_fork') {
+    say(io, escapeText(`countersign: error: the witness ${about} says that THIS LOG HAS FORKED`))
+    say(
+      io,
+      escapeText(
+        `countersign: hint: keep this folder, and ask the witness what it cosigned (${detail})`,
+      ),
+    )
+  } else if (raised)
+    say(
+      io,
+      escapeText(`countersign: warning: the witnesses are out of reach (${about}): ${detail}`),
+    )
+  else say(io, escapeText(`countersign: the witnesses cosign again (${about})`))
+}
+
 /** Signing is tried again every second: the same trouble is said when it begins, not each time. */
 function sayOnce(io: Io): (error: unknown) => void {
   let last = ''
@@ -73,12 +109,20 @@ function urlOf({ address, port }: { address: string; port: number }): string {
 }
 
 async function readSecret(path: string): Promise<string> {
+  return (await readText(path, 'key')).trim()
+}
+
+async function readText(path: string, what: 'key' | 'file'): Promise<string> {
   try {
-    return (await readFile(path, 'utf8')).trim()
+    return await readFile(path, 'utf8')
   } catch (cause) {
-    throw new CommandError('CANNOT_RUN', `could not read the key ${path}: ${messageOf(cause)}`, {
-      cause,
-    })
+    throw new CommandError(
+      'CANNOT_RUN',
+      `could not read the ${what} ${path}: ${messageOf(cause)}`,
+      {
+        cause,
+      },
+    )
   }
 }
 

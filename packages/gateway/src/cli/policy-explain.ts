@@ -62,11 +62,16 @@ function tell(
   const word = decision.allowed ? paint.green('allowed') : paint.red('denied')
   print(io, `${word}: ${escapeText(decision.explanation)}`)
   print(io, `  rule    ${escapeText(decision.rule)}`)
+  if (decision.allowed && decision.acknowledge !== 'D0')
+    print(io, `  record  ${LEVEL_WORDS[decision.acknowledge]} before anything is forwarded`)
   print(
     io,
     `  reason  ${decision.reason}${decision.wouldDeny ? ' (a stricter mode would deny it)' : ''}`,
   )
 }
+
+/** What must have become of the intent, above D0. */
+const LEVEL_WORDS = { D1: 'D1, signed', D2: 'D2, witnessed by the quorum,' } as const
 
 function actorOf({ actor, group, service, nobody }: Who): Actor {
   const given = [actor, service, nobody].filter((one) => one !== undefined).length

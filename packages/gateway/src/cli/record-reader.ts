@@ -8,20 +8,27 @@ import { encodeHex } from '@countersign/tlog/base64'
 import { equalBytes } from '@countersign/tlog/hash'
 import { addendumPath } from '@countersign/tlog/addenda'
 import { sha256 } from '../platform.ts'
+import type { Unsealed } from '../seal.ts'
 import { messageOf } from './errors.ts'
-import type { LogSource } from './log-source.ts'
-import { broken } from './published-log.ts'
+import { broken } from '../follow.ts'
+import type { LogSource } from '../follow.ts'
 
 /** One addendum of a record. */
 export interface OpenedAddendum {
   readonly name: string
+  /** Of what the leaf names: of a sealed one, the ciphertext. */
   readonly bytes: number
   /** SHA-256, hex, as the leaf has it. */
   readonly digest: string
-  /** `absent`: not at hand, elsewhere or erased. `altered`: what is at hand is not what the leaf names. */
-  readonly state: 'here' | 'absent' | 'altered'
+  /**
+   * `here`: in the clear, perhaps opened. `sealed`: at hand, and its key is not. `erased`: lawfully, and a record says so. `absent`: not at
+   * hand. `altered`: what is at hand is not what the leaf names.
+   */
+  readonly state: 'here' | 'sealed' | 'erased' | 'absent' | 'altered'
   /** Only when `here`. */
   readonly content?: Uint8Array
+  /** Only when `erased`: the index of the record that says so. */
+  readonly erasure?: number
 }
 
 export interface OpenedRecord {
@@ -30,21 +37,54 @@ export interface OpenedRecord {
   readonly addenda: readonly OpenedAddendum[]
 }
 
-/** Finds an addendum, or not: `ordinal` is its place in its record, from 0. */
-export type AddendumStore = (wanted: {
-  index: number
-  ordinal: number
-  digest: Uint8Array
-}) => Promise<Uint8Array | undefined>
+/** Which addendum: `ordinal` is its place in its record, from 0. */
+export interface WantedAddendum {
+  readonly index: number
+  readonly ordinal: number
+  readonly digest: Uint8Array
+}
 
-/** Addenda as a published log may serve them. */
+/** An addendum as it was found, and not yet compared with its digest. Without an envelope, a sealed one cannot be opened. */
+export interface FoundAddendum {
+  readonly content: Uint8Array
+  readonly isSealed: boolean
+  readonly envelope?: Uint8Array | undefined
+}
+
+/** Where addenda are, and what opens them. */
+export interface AddendumStore {
+  find(wanted: WantedAddendum): Promise<FoundAddendum | undefined>
+  /** Opens a sealed one whose digest is right. */
+  open(sealed: SealedAddendum): Unsealed
+  /** The index of the erasure record that covers a record's addenda, if any. */
+  erasure(index: number): Promise<number | undefined>
+  close(): void
+}
+
+/** A sealed addendum in its place. */
+export interface SealedAddendum {
+  readonly leaf: Leaf
+  readonly ordinal: number
+  readonly found: FoundAddendum
+}
+
+/** Addenda as a published log may serve them: ciphertexts, without what would open them. */
 export function publishedAddenda(source: LogSource): AddendumStore {
-  return ({ digest }) => source.read(addendumPath(encodeHex(digest)))
+  return {
+    async find({ digest }) {
+      const content = await source.read(addendumPath(encodeHex(digest)))
+      return content === undefined ? undefined : { content, isSealed: true }
+    },
+    open: () => ({ state: 'sealed', why: 'a published log has no keys' }),
+    // Whether it was erased is in the whole of the log, which is too much to fetch for one record: `verify --addenda` says.
+    erasure: async () => undefined,
+    close: () => undefined,
+  }
 }
 
 /**
  * The record in an entry, with its addenda.
- * @throws {CommandError} `LOG_BROKEN` when the entry is no record
+ * @throws {FollowError} `FOLLOW_BROKEN` when the entry is no record
  */
 export async function openRecord(
   entry: Uint8Array,
@@ -55,13 +95,36 @@ export async function openRecord(
   for (const [ordinal, digest] of digests.entries()) {
     const named = leaf.addenda?.[ordinal]
     if (named === undefined) continue
-    const content = await store({ index, ordinal, digest })
     const about = { ...named, digest: encodeHex(digest) }
-    if (content === undefined) addenda.push({ ...about, state: 'absent' })
-    else if (equalBytes(sha256(content), digest)) addenda.push({ ...about, state: 'here', content })
-    else addenda.push({ ...about, state: 'altered' })
+    addenda.push({ ...about, ...(await openAddendum({ index, ordinal, digest }, leaf, store)) })
   }
   return { index, leaf, addenda }
+}
+
+async function openAddendum(
+  wanted: WantedAddendum,
+  leaf: Leaf,
+  store: AddendumStore,
+): Promise<Pick<OpenedAddendum, 'state' | 'content' | 'erasure'>> {
+  const found = await store.find(wanted)
+  if (found === undefined) {
+    const erasure = await store.erasure(wanted.index)
+    return erasure === undefined ? { state: 'absent' } : { state: 'erased', erasure }
+  }
+  const { content, isSealed } = found
+  if (!equalBytes(sha256(content), wanted.digest)) return { state: 'altered' }
+  if (!isSealed) return { state: 'here', content }
+  const opened = store.open({ leaf, ordinal: wanted.ordinal, found })
+  switch (opened.state) {
+    case 'open':
+      return { state: 'here', content: opened.content }
+    case 'erased':
+      return { state: 'erased', erasure: opened.record }
+    case 'sealed':
+      return { state: 'sealed' }
+    default:
+      return opened satisfies never
+  }
 }
 
 /** The name of the actor, from the addendum `request`. */

@@ -2,8 +2,8 @@ import type { Leaf } from '@countersign/record/leaf'
 import { readArguments } from './arguments.ts'
 import { choosePlaces } from './choose.ts'
 import { locateLog } from './log-place.ts'
-import { readHead, readProven } from './published-log.ts'
-import type { Head } from './published-log.ts'
+import { readHead, readProven } from '../follow.ts'
+import type { Head } from '../follow.ts'
 import { isoTime, whoOf } from './record-line.ts'
 import { actorName, addendumJson, openRecord } from './record-reader.ts'
 import type { OpenedAddendum, OpenedRecord } from './record-reader.ts'
@@ -35,6 +35,7 @@ export const show: Command = async (args, io) => {
     records.push(await openRecord(entry, { index, store: log.addenda }))
   }
   log.source.close()
+  log.addenda.close()
   if (values.json === true) {
     const proof = {
       origin: head.origin,
@@ -159,10 +160,8 @@ function tellAddendum(addendum: OpenedAddendum, { io, paint }: { io: Io; paint: 
     return
   }
   if (addendum.content === undefined) {
-    print(
-      io,
-      `  ${paint.dim(`addendum '${addendum.name}' is not at hand (${addendum.bytes} bytes, ${digest})`)}`,
-    )
+    const about = paint.dim(`(${addendum.bytes} bytes, ${digest})`)
+    print(io, `  addendum '${escapeText(addendum.name)}' ${whyClosed(addendum)} ${about}`)
     return
   }
   print(
@@ -175,6 +174,11 @@ function tellAddendum(addendum: OpenedAddendum, { io, paint }: { io: Io; paint: 
       ? Buffer.from(addendum.content).toString('utf8')
       : JSON.stringify(withoutSalt(json), undefined, 2)
   for (const line of text.split('\n')) print(io, `    ${escapeText(line)}`)
+}
+
+function whyClosed({ state, erasure }: OpenedAddendum): string {
+  if (state === 'erased') return `[erased, record ${erasure ?? ''}]`
+  return state === 'sealed' ? 'is sealed, and its key is not at hand' : 'is not at hand'
 }
 
 /** The salt keeps an erased addendum from being guessed by its digest; it says nothing to a reader. */

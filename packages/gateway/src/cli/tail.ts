@@ -1,8 +1,8 @@
 import { DONE, fit, paintFor, print, printJson, say } from './terminal.ts'
 import type { Command, Io } from './terminal.ts'
 import { readArguments, wholeNumber } from './arguments.ts'
-import { follow } from './follow.ts'
-import type { Followed } from './follow.ts'
+import { follow } from '../follow.ts'
+import type { Followed } from '../follow.ts'
 import { locateLog } from './log-place.ts'
 import type { LocatedLog } from './log-place.ts'
 import { aboutOf, recordLine } from './record-line.ts'
@@ -51,6 +51,7 @@ export const tail: Command = async (args, io) => {
   } finally {
     forget()
     log.source.close()
+    log.addenda.close()
   }
 }
 
@@ -70,7 +71,15 @@ function jsonShower(io: Io): Show {
 export function recordJson({ index, leaf, addenda }: OpenedRecord): Record<string, unknown> {
   const contents = addenda.map((addendum) => [addendum.name, jsonOf(addendum.content)] as const)
   const known = contents.filter(([, content]) => content !== undefined)
-  return { index, leaf, ...(known.length === 0 ? {} : { addenda: Object.fromEntries(known) }) }
+  const closed = addenda.filter(({ state }) => state === 'sealed' || state === 'erased')
+  return {
+    index,
+    leaf,
+    ...(known.length === 0 ? {} : { addenda: Object.fromEntries(known) }),
+    ...(closed.length === 0
+      ? {}
+      : { closed: closed.map(({ name, state, erasure }) => ({ name, state, record: erasure })) }),
+  }
 }
 
 function jsonOf(content: Uint8Array | undefined): unknown {
@@ -88,11 +97,19 @@ function lineShower(io: Io): Show {
   const open = new Map<string, About>()
   return (record) => {
     const { index, leaf } = record
-    const about = open.get(leaf.id) ?? aboutOf(leaf, actorName(record))
+    const about = open.get(leaf.id) ?? aboutOf(leaf, actorName(record) ?? whyNameless(record))
     if (leaf.phase === 'intent') open.set(leaf.id, about)
     else open.delete(leaf.id)
     // An outcome may never come: the oldest are forgotten.
     for (const oldest of open.keys()) if (open.size > OPEN_MAX) open.delete(oldest)
     print(io, fit(recordLine({ index, leaf, about }, paint), io.stdout))
   }
+}
+
+/** Why a record shows no name, where that is worth a word: who is known is never shown by a pseudonym without a reason. */
+function whyNameless({ leaf, addenda }: OpenedRecord): string | undefined {
+  const state = addenda.find(({ name }) => name === 'request')?.state
+  return leaf.actor !== undefined && (state === 'sealed' || state === 'erased')
+    ? `[${state}]`
+    : undefined
 }

@@ -24,6 +24,13 @@ sequencer:
 # Credentials are never stored, only fingerprints under this key.
 fingerprintKey: ./secrets/fingerprint.key
 
+# What identifies or reveals is sealed under a key for each person, and those
+# under this one: a person can be erased ('countersign erase'). Keep a copy of
+# it in a safe place, apart from any copy of the data: without it, nothing that
+# was sealed can be read again.
+seal:
+  key: ./secrets/tenant.key
+
 listen:
   inbound: 127.0.0.1:8080 # requests in: point your clients here
   egress: 127.0.0.1:8081 # calls out: HTTP_PROXY and HTTPS_PROXY of services

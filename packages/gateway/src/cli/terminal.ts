@@ -4,7 +4,7 @@
  * 2. There are three voices on stderr: plain talk, one `error`, and after it at most one `hint`. No capital, no full stop.
  * 3. Nothing from a record reaches a terminal raw: control characters are escaped, since an attacker chose some of them.
  */
-import { codeOf, CommandError, hintOf, messageOf } from './errors.ts'
+import { codeOf, hintOf, messageOf } from './errors.ts'
 
 /** Something one can print to; `process.stdout` is one. */
 export interface Output {
@@ -49,8 +49,11 @@ export function sayError(io: Io, error: unknown): number {
   if (hint !== undefined) say(io, `countersign: hint: ${hint}`)
   // A programmer's error is ours to find: show where it came from.
   if (error instanceof TypeError || error instanceof RangeError) say(io, String(error.stack))
-  return error instanceof CommandError && error.code === 'LOG_BROKEN' ? ANSWER_IS_NO : COULD_NOT
+  return answersNo.has(codeOf(error) ?? '') ? ANSWER_IS_NO : COULD_NOT
 }
+
+/** Errors that are an answer: what was asked about is not so. All others say that nothing could be answered. */
+const answersNo: ReadonlySet<string> = new Set(['FOLLOW_BROKEN'])
 
 /** Errors of other rooms bring a code; where one thing nearly always helps, it is said here. */
 const hints: Readonly<Record<string, string>> = {

@@ -208,6 +208,7 @@ Example:
 `,
 
   verify: `Usage: countersign verify [DIR|URL] [--vkey KEY] [--from-checkpoint FILE]
+                          [--complete [--range FIRST-LAST]]
        countersign verify FILE.tlog-proof --entry FILE [--vkey KEY]
 
 The first re-hashes a whole log, checks the signature and the structure of every
@@ -218,12 +219,18 @@ checks one proof.
 
       --vkey KEY              the log's key, or a file with it
       --from-checkpoint FILE  a checkpoint you kept: the log must extend it
+      --complete              prove also that no record is missing, and list
+                              known gaps and intents without an outcome
+      --range FIRST-LAST      judge only these entries, counted from 0
+      --since, --until TIME   judge only the records of this time, such as
+                              2026-07-30T12:00:00Z
       --entry FILE            the record that the proof is about
   -c, --config FILE           the log of this configuration (default:
                               ./countersign.yaml)
       --json                  print JSON
 
-Exit code 0: verified; 1: it does not verify; 2: could not run.
+Exit code 0: verified; 1: it does not verify, or a hole was found; 2: could not
+run. What cannot be proved complete is said, and is no hole.
 
 Example:
   countersign verify ./countersign-data --vkey ./log.vkey

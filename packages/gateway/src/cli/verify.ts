@@ -5,7 +5,7 @@ import { verifyCommand } from '@countersign/verifier/command'
 import { ed25519Verify, sha256 } from '../platform.ts'
 import { readArguments, usageError } from './arguments.ts'
 import { CommandError, messageOf } from './errors.ts'
-import { findFolders, readVkey, VKEY_FILE } from './log-place.ts'
+import { findFolders, readVkey, unsealingAt, VKEY_FILE } from './log-place.ts'
 import { ANSWER_IS_NO, DONE, paintFor, print, printJson } from './terminal.ts'
 import type { Command, Io } from './terminal.ts'
 
@@ -15,7 +15,10 @@ interface Wanted {
   readonly vkeys: readonly string[]
   readonly fromCheckpoint: string | undefined
   readonly config: string | undefined
+  readonly addenda: boolean
   readonly json: boolean
+  /** `--complete` and its companions, as the verifier's own command reads them. */
+  readonly completeness: readonly string[]
 }
 
 /** `countersign verify`: a whole log, or one proof. */
@@ -25,14 +28,19 @@ export const verify: Command = async (args, io) => {
     options: {
       vkey: { type: 'string', multiple: true },
       'from-checkpoint': { type: 'string' },
+      complete: { type: 'boolean' },
+      range: { type: 'string' },
+      since: { type: 'string' },
+      until: { type: 'string' },
       entry: { type: 'string' },
       config: { type: 'string', short: 'c' },
+      addenda: { type: 'boolean' },
       json: { type: 'boolean' },
     },
     positionalsMax: 1,
   })
   const [place] = positionals
-  const { vkey: vkeys = [], config, entry, json = false } = values
+  const { vkey: vkeys = [], config, entry, addenda = false, json = false } = values
   if (place?.endsWith(RECEIPT_EXTENSION) === true || entry !== undefined) {
     if (place === undefined || entry === undefined) {
       throw usageError(
@@ -42,31 +50,60 @@ export const verify: Command = async (args, io) => {
     }
     return await verifyProof({ proof: place, entry, vkeys, json }, io)
   }
+  const completeness = completenessArguments(values)
   return await verifyLog(
     place,
-    { vkeys, config, json, fromCheckpoint: values['from-checkpoint'] },
+    { vkeys, config, addenda, json, fromCheckpoint: values['from-checkpoint'], completeness },
     io,
   )
 }
 
+function completenessArguments(values: {
+  complete?: boolean
+  range?: string
+  since?: string
+  until?: string
+}): string[] {
+  const args = values.complete === true ? ['--complete'] : []
+  for (const name of ['range', 'since', 'until'] as const) {
+    const value = values[name]
+    if (value !== undefined) args.push(`--${name}`, value)
+  }
+  return args
+}
+
 /** The verifier's own command over the public log; in a data folder, over its addenda too. */
 async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Promise<number> {
-  const { dataDir, logPlace, vkeyFiles } = await findFolders({ place, config: wanted.config })
+  const { dataDir, logPlace, vkeyFiles, configFile } = await findFolders({
+    place,
+    config: wanted.config,
+  })
   const beside = wanted.vkeys.length === 0 ? await firstThere(vkeyFiles) : undefined
   const vkeys = beside === undefined ? wanted.vkeys : [beside]
   const args = [dataDir ?? logPlace, ...vkeys.flatMap((vkey) => ['--vkey', vkey])]
   if (wanted.fromCheckpoint !== undefined) args.push('--from-checkpoint', wanted.fromCheckpoint)
+  args.push(...wanted.completeness)
+  if (wanted.addenda) args.push('--addenda')
   if (wanted.json) args.push('--json')
-  const { checkPrivateFiles } = await import('./private-files.ts')
-  return await verifyCommand(
-    args,
-    {
-      stdout: (text) => io.stdout.write(text),
-      stderr: (text) => io.stderr.write(text),
-      isTerminal: io.stderr.isTTY === true,
-    },
-    { program: 'countersign', extra: checkPrivateFiles },
-  )
+  const { checkWriteAhead, packedAddenda } = await import('./private-files.ts')
+  const unsealing = dataDir === undefined ? undefined : await unsealingAt({ dataDir, configFile })
+  try {
+    return await verifyCommand(
+      args,
+      {
+        stdout: (text) => io.stdout.write(text),
+        stderr: (text) => io.stderr.write(text),
+        isTerminal: io.stderr.isTTY === true,
+      },
+      {
+        program: 'countersign',
+        addenda: (folder) => packedAddenda(folder, unsealing),
+        extra: checkWriteAhead,
+      },
+    )
+  } finally {
+    unsealing?.close()
+  }
 }
 
 async function verifyProof(

@@ -16,10 +16,12 @@ export interface Finding {
 /** Every contradiction in a configuration that is sound key by key. */
 export function crossCheck(config: Config): Finding[] {
   return [
+    ...checkSealing(config),
     ...checkListeners(config),
     ...checkIdentities(config),
     ...checkGrants(config),
     ...checkServices(config),
+    ...checkLevels(config),
     ...checkCollisions(config),
     ...checkSources(config),
   ]
@@ -27,6 +29,13 @@ export function crossCheck(config: Config): Finding[] {
 
 const error = (path: Path, message: string): Finding => ({ level: 'error', path, message })
 const warning = (path: Path, message: string): Finding => ({ level: 'warning', path, message })
+
+function checkSealing({ seal }: Config): Finding[] {
+  if (seal !== undefined) return []
+  const message =
+    "there is no 'seal': names, addresses and bodies are stored in clear, and a person can not be erased from copies"
+  return [warning(['seal'], message)]
+}
 
 function checkListeners(config: Config): Finding[] {
   const found: Finding[] = []
@@ -160,6 +169,43 @@ function checkRoute(route: RouteConfig, path: Path, held: readonly string[]): Fi
       ),
     )
   }
+  return found
+}
+
+/** Only mode strict waits for the record before anything is forwarded, so only there can it wait for more. */
+function checkLevels(config: Config): Finding[] {
+  return Object.entries(config.services).flatMap(([name, { routes, egress }]) => [
+    ...routes.flatMap((route, at) =>
+      checkLevel(config, route, ['services', name, 'routes', at, 'acknowledge']),
+    ),
+    ...(egress === undefined
+      ? []
+      : checkLevel(config, { ...egress, mode: egress.recordMode }, [
+          'services',
+          name,
+          'egress',
+          'acknowledge',
+        ])),
+  ])
+}
+
+function checkLevel(
+  { ledger, witnesses }: Config,
+  { acknowledge, mode = ledger.mode }: Pick<RouteConfig, 'acknowledge' | 'mode'>,
+  path: Path,
+): Finding[] {
+  if (acknowledge === 'D0') return []
+  const found: Finding[] = []
+  if (mode !== 'strict') {
+    found.push(
+      error(
+        path,
+        `${acknowledge} needs mode strict: in mode ${mode} nothing waits for the record; found '${acknowledge}'`,
+      ),
+    )
+  }
+  if (acknowledge === 'D2' && witnesses === undefined)
+    found.push(error(path, "D2 needs a quorum: name a policy under 'witnesses'"))
   return found
 }
 

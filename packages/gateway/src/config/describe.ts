@@ -9,6 +9,7 @@ export function describeConfig(loaded: LoadedConfig): string {
   const head = [
     `# ${loaded.path}`,
     `# SHA-256 ${loaded.sha256}`,
+    ...(loaded.quorum === undefined ? [] : [`# D2 when cosigned by ${loaded.quorum}`]),
     ...loaded.warnings.map((problem) => `# warning: ${problemLine(loaded.path, problem)}`),
   ]
   return `${head.join('\n')}\n${stringify(withUnits(loaded.config, []), { lineWidth: 0 })}`

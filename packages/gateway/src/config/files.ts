@@ -32,6 +32,11 @@ function namedFiles(config: Config): NamedFile[] {
     { path: ['sequencer', 'key'], file: config.sequencer.key },
     { path: ['fingerprintKey'], file: config.fingerprintKey },
   ]
+  if (config.seal !== undefined) files.push({ path: ['seal', 'key'], file: config.seal.key })
+  const { policy, ca } = config.witnesses ?? {}
+  for (const [member, file] of Object.entries({ policy, ca })) {
+    if (file !== undefined) files.push({ path: ['witnesses', member], file })
+  }
   for (const [name, listener] of Object.entries(config.listen)) {
     if (listener === undefined || !('tls' in listener) || listener.tls === undefined) continue
     const { certificate, key, clientCa } = listener.tls

@@ -14,7 +14,7 @@ import { aliasesMax, fileBytesMax } from './source.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'countersign-config-'))
 after(() => rm(folder, { recursive: true }))
-for (const name of ['signer.key', 'sequencer.key', 'fingerprint.key', 'ca.pem']) {
+for (const name of ['signer.key', 'sequencer.key', 'fingerprint.key', 'tenant.key', 'ca.pem']) {
   await writeFile(join(folder, name), '')
 }
 
@@ -24,6 +24,7 @@ sequencer: { key: sequencer.key }
 fingerprintKey: fingerprint.key
 `
 const sound = `${base}listen: { inbound: 127.0.0.1:0 }
+seal: { key: tenant.key }
 `
 let count = 0
 async function written(text: string | Uint8Array): Promise<string> {
@@ -160,6 +161,17 @@ services:
       "services.orders.routes[0].permission: no role carries 'order.read', so nobody may call this route; did you mean 'orders.read'?",
     ],
   )
+})
+
+test('a configuration that seals nothing is warned of, and one whose tenant key is not there is refused', async () => {
+  const { warnings } = await load(sound.replace(/^seal.*\n/m, ''))
+  assert.deepEqual(
+    warnings.map(({ key }) => key),
+    ['seal'],
+  )
+  assert.deepEqual(await problems(sound.replace('tenant.key', 'no.key')), [
+    `6:14 seal.key: there is no file ${join(folder, 'no.key')}`,
+  ])
 })
 
 test('files are not asked for when the question is about policy alone', async () => {

@@ -12,6 +12,8 @@ import { configSchema } from './schema.ts'
 import type { Config } from './schema.ts'
 import { fileBytesMax, readSource } from './source.ts'
 import type { Source } from './source.ts'
+import { checkWitnesses } from './witnesses.ts'
+import type { WitnessesFound } from './witnesses.ts'
 
 /** A configuration that may be put in force. */
 export interface LoadedConfig {
@@ -24,6 +26,8 @@ export interface LoadedConfig {
   readonly sha256: string
   /** What is allowed and probably not meant. */
   readonly warnings: readonly ConfigProblem[]
+  /** Whose cosignatures are enough, in words; absent without witnesses, and when files are unchecked. */
+  readonly quorum?: string
   resolve(relative: string): string
 }
 
@@ -48,9 +52,14 @@ export async function loadConfig(
     throw refused('CONFIG_INVALID', path, problemsOf(parsed.error.issues, source))
 
   const config = parsed.data
+  const isChecked = files === 'checked'
+  const witnesses: WitnessesFound = isChecked
+    ? await checkWitnesses(config, resolve)
+    : { findings: [] }
   const findings = [
     ...crossCheck(config),
-    ...(files === 'checked' ? await checkFiles(config, resolve) : []),
+    ...(isChecked ? await checkFiles(config, resolve) : []),
+    ...witnesses.findings,
   ]
   const errors = placed(findings, 'error', source)
   if (errors.length > 0) throw refused('CONFIG_INVALID', path, errors)
@@ -60,6 +69,7 @@ export async function loadConfig(
     baseDir,
     sha256,
     warnings: placed(findings, 'warning', source),
+    ...(witnesses.quorum === undefined ? {} : { quorum: witnesses.quorum }),
     resolve,
   }
 }

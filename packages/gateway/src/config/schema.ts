@@ -133,6 +133,7 @@ const grant = z.strictObject({
 })
 
 const mode = z.enum(['strict', 'bounded', 'best-effort'])
+const acknowledge = z.enum(['D0', 'D1', 'D2'])
 const depth = z.enum(['meta', 'headers', 'body', 'opaque'])
 
 const route = z.strictObject({
@@ -152,6 +153,11 @@ const route = z.strictObject({
   deny: z.boolean().default(false).describe('Nobody may call it, whatever they were granted.'),
   action: z.string().optional().describe('Name in the record; the permission by default.'),
   mode: mode.optional().describe('How strongly the request is tied to its record.'),
+  acknowledge: acknowledge
+    .default('D0')
+    .describe(
+      'How safe the intent must be before anything is forwarded: D0 durable, D1 signed, D2 witnessed by the quorum. Above D0 in mode strict only.',
+    ),
   record: depth.default('meta').describe('What the addendum keeps.'),
   labels: z.array(name).default([]).describe('For retention and questions: pii, pci...'),
 })
@@ -206,6 +212,11 @@ const egress = z.strictObject({
     .default([])
     .describe('Addresses or ranges (CIDR) that are this service when nothing stronger says so.'),
   recordMode: mode.optional().describe('How strongly a call is tied to its record.'),
+  acknowledge: acknowledge
+    .default('D0')
+    .describe(
+      'How safe the intent must be before a call goes out: D0 durable, D1 signed, D2 witnessed by the quorum. Above D0 in mode strict only.',
+    ),
   record: depth
     .default('meta')
     .describe('What the addendum keeps of a request that is not a tunnel; tunnels are opaque.'),
@@ -342,7 +353,34 @@ export const configSchema = z.strictObject({
   sequencer: z
     .strictObject({ key: path.describe('File of its key, made by `countersign init`.') })
     .describe('The key by which the ledger proves itself to the signer.'),
+  witnesses: z
+    .strictObject({
+      policy: path.describe(
+        'File of whom to ask and how many must cosign (c2sp.org/tlog-policy): `witness`, `group` and `quorum` lines.',
+      ),
+      timeout: duration('2 s')
+        .default(2_000)
+        .describe('How long a witness may take, and a record that demands D2 may wait.'),
+      grace: duration('10 s')
+        .default(10_000)
+        .describe('How long the quorum may be out of reach before that is an alarm on record.'),
+      ca: path
+        .optional()
+        .describe('PEM file of authorities for https witnesses; the system store by default.'),
+    })
+    .optional()
+    .describe('Whose cosignatures the log asks for, every second and for routes that demand D2.'),
   fingerprintKey: path.describe('32 random bytes (hex) that key the fingerprints of credentials.'),
+  seal: z
+    .strictObject({
+      key: path.describe(
+        "File of the tenant's key, made by `countersign init`: 32 random bytes (hex). Who loses it cannot open what was sealed.",
+      ),
+    })
+    .optional()
+    .describe(
+      'Seal what identifies or reveals, so that it can be erased. Without it, addenda are stored in clear.',
+    ),
   listen: z
     .strictObject({
       inbound: listener.optional().describe('Requests to the services.'),

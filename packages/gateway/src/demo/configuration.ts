@@ -17,6 +17,7 @@ data: ./countersign-data
 signer: { key: ./secrets/log.skey, state: ./signer-state }
 sequencer: { key: ./secrets/sequencer.skey }
 fingerprintKey: ./secrets/fingerprint.key
+seal: { key: ./secrets/tenant.key }
 listen:
   inbound: 127.0.0.1:0
   egress: 127.0.0.1:0

@@ -102,6 +102,7 @@ function canonicalLine(summary: Summary, time: string): string {
     msg: 'request',
     record: captured.id,
     leaf: summary.leafIndex,
+    acknowledged: summary.level === 'D0' ? undefined : summary.level,
     direction: captured.direction,
     service: decision.service,
     host: captured.direction === 'egress' ? captured.request.host : undefined,

@@ -59,7 +59,8 @@ export function openLifetime(options: LifetimeOptions): Lifetime {
     const oldest = rooms.open.oldest()
     await write({
       kind: 'heartbeat',
-      counters: { ...options.totals(), lost: rooms.losses.total },
+      // Taken in the same turn in which the heartbeat gets its number: they count exactly the records before it.
+      counters: { ...options.totals(), lost: rooms.losses.total, ...ledger.written },
       clock: drift(),
       ...(oldest === undefined ? {} : { open_from: oldest }),
       open: rooms.open.count,

@@ -1,6 +1,8 @@
 /** Prometheus metrics of the gateway. Labels come from closed sets: configured names and reason codes, never from a request. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { Summary } from '../journey.ts'
+import type { LedgerStatus } from '../ledger.ts'
+import { openWitnessMetrics } from './witness-metrics.ts'
 
 export interface Metrics {
   finished(summary: Summary): void
@@ -17,6 +19,8 @@ export interface Gauges {
   readonly waitingRecords: () => number
   readonly lostRecords: () => number
   readonly openIntents: () => number
+  /** Null without witnesses, and while the ledger is away. */
+  readonly witnesses: () => Promise<LedgerStatus['witnesses']>
 }
 
 const secondsBuckets = [
@@ -52,6 +56,7 @@ export function openMetrics(gauges: Gauges): Metrics {
     registers: [registry],
   })
   registerGauges(registry, gauges)
+  const witnessMetrics = openWitnessMetrics(registry)
 
   // prom-client hashes its labels on each call: bound children are looked up by one string instead.
   const bound = new Map<string, Bound>()
@@ -86,6 +91,7 @@ export function openMetrics(gauges: Gauges): Metrics {
       malformed.labels(direction, defect).inc()
     },
     async expose() {
+      witnessMetrics.show(await gauges.witnesses())
       return { type: registry.contentType, text: await registry.metrics() }
     },
     totals: () => ({ ...totals }),

@@ -3,7 +3,7 @@ import ipaddr from 'ipaddr.js'
 import type { Actor } from '@countersign/record/vocabulary'
 import { provenActor } from './actors.ts'
 import type { Naming } from './actors.ts'
-import { Lru } from './lru.ts'
+import { Lru } from '../platform.ts'
 
 interface Source {
   readonly range: [ipaddr.IPv4 | ipaddr.IPv6, number]

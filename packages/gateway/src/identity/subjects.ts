@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { IdentityError } from './errors.ts'
-import { Lru } from './lru.ts'
+import { Lru } from '../platform.ts'
 
 export interface Subjects {
   /**

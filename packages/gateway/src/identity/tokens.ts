@@ -5,11 +5,10 @@
 import { compactVerify, errors } from 'jose'
 import type { Actor, CredentialDefect } from '@countersign/record/vocabulary'
 import type { IdentityConfig } from '../config/schema.ts'
-import { sha256Hex } from '../platform.ts'
+import { Lru, sha256Hex } from '../platform.ts'
 import { fingerprintOf, provenActor, unknownActor } from './actors.ts'
 import type { Naming } from './actors.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
-import { Lru } from './lru.ts'
 import { readToken } from './token.ts'
 import type { Claims, ReadToken } from './token.ts'
 

@@ -7,7 +7,7 @@ import type { Lifecycle } from '@countersign/record/leaf'
 import type { Clock } from '../platform.ts'
 
 export interface Losses {
-  /** True when an append was rejected because nobody may wait, yet its draft is queued and will be written late. */
+  /** True when an append was rejected, yet its draft is on record, or is queued and will be written late. */
   isWaiting(cause: unknown): boolean
   /** Takes the reason an append was rejected, and counts one record unless it is waiting. */
   note(cause: unknown): void
@@ -27,7 +27,7 @@ interface Window {
 }
 
 /**
- * @param options.isQueued tells whether a rejected draft is still waiting to be written.
+ * @param options.isQueued tells whether a rejected draft is on record, or still waiting to be written.
  */
 export function openLosses(options: {
   clock: Clock

@@ -56,6 +56,7 @@ const decision: Decision = {
   wouldDeny: false,
   policyHash: 'f'.repeat(64),
   mode: 'strict',
+  acknowledge: 'D0',
   depth: 'meta',
   labels: ['pii'],
   roles: ['support'],
@@ -82,7 +83,7 @@ function written(draft: Draft): ReturnType<typeof decodeEntry> & { addenda: Uint
 
 test('intent and outcome share an id and tell one story', () => {
   const intent = written(write.intent(captured(), actor, decision)).leaf
-  const outcome = written(write.outcome(captured(), decision, observed)).leaf
+  const outcome = written(write.outcome({ captured: captured(), actor, decision, observed })).leaf
   assert.deepEqual([intent.id, intent.phase, intent.outcome], [id, 'intent', undefined])
   assert.deepEqual([outcome.id, outcome.phase, outcome.outcome], [id, 'outcome', 'success'])
   assert.deepEqual(intent.service, { name: 'orders', owner: 'orders-team', instance: 'gateway-1' })
@@ -106,7 +107,9 @@ test('a later stage that overrules the decision is what the outcome says', () =>
     rule: 'floor: metadata address',
   } as const
   const denied: Observed = { ...observed, outcome: 'denied', overruled }
-  const { leaf } = written(write.outcome(captured(), decision, denied))
+  const { leaf } = written(
+    write.outcome({ captured: captured(), actor, decision, observed: denied }),
+  )
   assert.deepEqual([leaf.outcome, leaf.reason], ['denied', 'metadata_address'])
   assert.equal(leaf.decision?.allowed, false)
 })

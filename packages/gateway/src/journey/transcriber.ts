@@ -5,19 +5,28 @@
 import type { Addendum, Draft, Leaf, Lifecycle, UnstampedLeaf } from '@countersign/record/leaf'
 import type { Actor, Captured, Decision } from '@countersign/record/vocabulary'
 import { encodeAddendum } from '@countersign/record/encode'
+import { subjectOf } from '@countersign/record/subject'
 import type { Malformed, Observed } from '../capture.ts'
 import { redactPath, redactQuery } from '../capture.ts'
 
 /** Writes drafts; knows the environment and the declared owners, nothing else. */
 export interface Transcriber {
   intent(captured: Captured, actor: Actor, decision: Decision): Draft
-  outcome(captured: Captured, decision: Decision, observed: Observed): Draft
+  outcome(whole: Whole): Draft
   /** Intent and outcome in one record. */
-  single(whole: { captured: Captured; actor: Actor; decision: Decision; observed: Observed }): Draft
+  single(whole: Whole): Draft
   malformed(malformed: Malformed): Draft
   lifecycle(fact: Lifecycle): Draft
   /** The outcome nobody saw: written by the boot after a crash for an intent it found alone. */
   unknown(intent: Leaf): Draft
+}
+
+/** A request from its beginning to its end. */
+export interface Whole {
+  readonly captured: Captured
+  readonly actor: Actor
+  readonly decision: Decision
+  readonly observed: Observed
 }
 
 /** Where the transcriber takes what is not in a request from. */
@@ -49,10 +58,12 @@ export function openTranscriber(options: TranscriberOptions): Transcriber {
     intent: (captured, actor, decision) => ({
       leaf: began({ captured, actor, decision, phase: 'intent' }, options),
       addenda: [requestAddendum(captured, actor, options.salt())],
+      subject: subjectOf(actor.id, captured.occurredNs),
     }),
-    outcome: (captured, decision, observed) => ({
+    outcome: ({ captured, actor, decision, observed }) => ({
       leaf: ended({ captured, decision, observed }, options),
       addenda: observed.addenda,
+      subject: subjectOf(actor.id, captured.occurredNs),
     }),
     single: ({ captured, actor, decision, observed }) => ({
       leaf: began(
@@ -60,6 +71,7 @@ export function openTranscriber(options: TranscriberOptions): Transcriber {
         options,
       ),
       addenda: [requestAddendum(captured, actor, options.salt()), ...observed.addenda],
+      subject: subjectOf(actor.id, captured.occurredNs),
     }),
     malformed: (malformed) => malformedDraft(malformed, options),
     lifecycle: (fact) => lifecycleDraft(fact, options),
@@ -209,7 +221,7 @@ function measured(observed: Observed): NonNullable<Leaf['http']> {
   }
 }
 
-/** What identifies or reveals, in clear until sealing; salted, so that its digest cannot be guessed after erasure. */
+/** What identifies or reveals, in clear until it is sealed; salted, so that its digest cannot be guessed after erasure. */
 function requestAddendum(captured: Captured, actor: Actor, salt: Uint8Array): Addendum {
   const { request, client, peer } = captured
   const content: Record<string, unknown> = {}
@@ -264,7 +276,11 @@ function malformedDraft(malformed: Malformed, options: TranscriberOptions): Draf
     explanation: malformed.explanation,
   }
   if (malformed.requestLine !== undefined) content['request_line'] = malformed.requestLine
-  return { leaf, addenda: [encodeAddendum('request', content, options.salt())] }
+  return {
+    leaf,
+    addenda: [encodeAddendum('request', content, options.salt())],
+    subject: subjectOf('unknown', malformed.occurredNs),
+  }
 }
 
 function lifecycleDraft(fact: Lifecycle, options: TranscriberOptions): Draft {

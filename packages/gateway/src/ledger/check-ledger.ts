@@ -5,6 +5,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { decodeEntry } from '@countersign/record/decode'
+import { Erasures } from '@countersign/record/erasures'
 import { decodeBundle } from '@countersign/tlog/bundle'
 import { CompactRange } from '@countersign/tlog/compact-range'
 import { hashLeaf } from '@countersign/tlog/hash'
@@ -14,9 +15,10 @@ import type { Tile } from '@countersign/tlog/tile'
 import { sha256 } from '../platform.ts'
 import { addendaOf, entriesOf, faultOf } from './entries.ts'
 import { corrupt, LedgerError, messageOf } from './errors.ts'
-import { layoutOf } from './layout.ts'
+import { layoutOf, PACK_LEAVES } from './layout.ts'
 import type { Layout } from './layout.ts'
-import { readAddenda, verifyAddenda } from './packs.ts'
+import { readPack } from './pack-record.ts'
+import { isNamed } from './packs.ts'
 import { readHead } from './recovery.ts'
 import { scanWal } from './scan.ts'
 import type { FoundFrame } from './scan.ts'
@@ -34,11 +36,12 @@ export interface CheckedLedger {
 
 /**
  * @param options.vkey when given, the checkpoint must be signed by it.
+ * @param options.addenda `left out` when those of published records are checked elsewhere.
  * @throws {LedgerError} `LEDGER_CORRUPT`, naming file and byte.
  */
 export async function checkLedger(
   dataDir: string,
-  { vkey }: { vkey?: string } = {},
+  { vkey, addenda = 'checked' }: { vkey?: string; addenda?: 'checked' | 'left out' } = {},
 ): Promise<CheckedLedger> {
   const layout = layoutOf(dataDir)
   const identity: unknown = JSON.parse(await readFile(layout.identity, 'utf8'))
@@ -57,6 +60,8 @@ export async function checkLedger(
   const { tear } = scanWal(layout.wal, (frame) => frames.push(frame))
   if (tear !== undefined) throw corrupt({ path: tear.path, byte: tear.offset }, 'a torn frame')
   for (const frame of frames) check.frame(frame, published)
+  // Last: an erasure may stand anywhere behind what it erased, also where nothing is published yet.
+  if (addenda === 'checked') await check.addenda(published)
   return { ...check.result(), published }
 }
 
@@ -67,6 +72,9 @@ class Check {
   readonly #levels: Uint8Array[][] = []
   readonly #sessions = new Map<string, { count: number; last: string }>()
   readonly #entries: Uint8Array[] = []
+  /** Digests of the addenda of each entry. */
+  readonly #digests: (readonly Uint8Array[])[] = []
+  readonly #erasures = new Erasures()
   #addenda = 0
   #walEnd: number | undefined
 
@@ -78,19 +86,41 @@ class Check {
     const path = join(this.#layout.log, tilePath(tile))
     const bytes = await readFile(path)
     const entries = fileFault(path, () => decodeBundle(bytes, tile.width))
-    for (const entry of entries) {
-      const index = this.#entries.length
-      const digests = this.#add(entry, path)
-      const addenda = digests.length === 0 ? [] : await readAddenda(this.#layout.dataDir, index)
-      const wrong = verifyAddenda(digests, addenda)
-      if (wrong.length > 0 || addenda.length !== digests.length) {
-        throw corrupt(
-          { path: this.#layout.addenda, byte: 0 },
-          `addenda of record ${index}: ${wrong.join(', ')} missing or other`,
-        )
+    for (const entry of entries) this.#add(entry, path)
+  }
+
+  /** Every addendum that a published leaf names is in its pack, as it was named, or was erased lawfully. */
+  async addenda(published: number): Promise<void> {
+    for (let group = 0; group * PACK_LEAVES < published; group++) {
+      const present = new Set<number>()
+      for await (const { leafIndex, ordinal, content } of readPack(this.#layout.dataDir, group)) {
+        // What an unfinished publication left lies beyond the published size.
+        if (leafIndex >= published) break
+        const digest = this.#digests[leafIndex]?.[ordinal]
+        if (digest === undefined || !isNamed(digest, { content }))
+          throw this.#wrong(leafIndex, ordinal, 'other')
+        present.add(leafIndex * 256 + ordinal)
       }
-      this.#addenda += addenda.length
+      this.#absent(group, Math.min(published, (group + 1) * PACK_LEAVES), present)
+      this.#addenda += present.size
     }
+  }
+
+  #absent(group: number, to: number, present: ReadonlySet<number>): void {
+    for (let index = group * PACK_LEAVES; index < to; index++) {
+      for (const ordinal of this.#digests[index]?.keys() ?? []) {
+        const isThere = present.has(index * 256 + ordinal)
+        if (!isThere && this.#erasures.covering(index) === undefined)
+          throw this.#wrong(index, ordinal, 'missing')
+      }
+    }
+  }
+
+  #wrong(index: number, ordinal: number, how: string): LedgerError {
+    return corrupt(
+      { path: this.#layout.addenda, byte: 0 },
+      `addendum ${ordinal} of record ${index} is ${how}`,
+    )
   }
 
   /** Every tile that the size asks for is there, and every tile that is there is right. */
@@ -129,12 +159,11 @@ class Check {
     const addenda = addendaOf(frame.addenda)
     for (const entry of entries) {
       const digests = this.#add(Buffer.from(entry), path)
-      const wrong = verifyAddenda(digests, addenda.splice(0, digests.length))
-      if (wrong.length > 0)
-        throw corrupt(
-          { path, byte },
-          `addenda ${wrong.join(', ')} of a record are other than it says`,
-        )
+      for (const digest of digests) {
+        const addendum = addenda.shift()
+        if (addendum === undefined || !isNamed(digest, addendum))
+          throw corrupt({ path, byte }, 'an addendum is not the one that its record names')
+      }
       this.#addenda += digests.length
     }
     if (!this.rootIs(frame.root))
@@ -170,6 +199,8 @@ class Check {
       )
     }
     this.#sessions.set(leaf.session, { count: expected + 1, last: leaf.id })
+    this.#digests.push(digests)
+    this.#erasures.add(index, leaf)
     return digests
   }
 

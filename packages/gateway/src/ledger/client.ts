@@ -23,7 +23,7 @@ import {
   RECONNECT_MS_MIN,
 } from './limits.ts'
 import { Link, unavailable } from './link.ts'
-import { decodeNumber, decodeStatus, MessageType } from './protocol.ts'
+import { decodeNumber, decodeStatus, LEVELS, MessageType, wireLevel } from './protocol.ts'
 import type { LedgerStatus } from './protocol.ts'
 import { DraftQueue } from './queue.ts'
 
@@ -53,8 +53,18 @@ export interface ConnectOptions {
 export interface AppendOptions {
   /** What the promise waits for; D0 by default. */
   readonly level?: AcknowledgementLevel
-  /** Called once when the record is acknowledged at its level, also when that happens after the promise was rejected. */
-  readonly onDurable?: (receipt: Receipt) => void
+  /**
+   * Called at each level that the record reaches, D0 first, up to `level`: the receipt upgrades itself. D0 is told also when it
+   * comes after the promise was rejected.
+   */
+  readonly onLevel?: (receipt: Receipt) => void
+}
+
+/** How many records of a session, and how many of them in which phase; the others are single. */
+export interface Written {
+  readonly records: number
+  readonly intents: number
+  readonly outcomes: number
 }
 
 /** A connection to the ledger that outlives the ledger. */
@@ -62,21 +72,28 @@ export interface Ledger {
   readonly session: string
   /** Drafts accepted and not yet durable. */
   readonly pending: number
+  /** Drafts accepted so far: each has its number in the session and is on record, or will be. */
+  readonly written: Written
   /** False while the ledger is away. */
   readonly up: boolean
   /**
-   * Appends one record and waits until it is durable (D0), or also signed (D1).
+   * Appends one record and waits until it is durable (D0), or also signed (D1), or also cosigned by the quorum (D2).
    * @param draft at most 65,535 bytes once encoded; stamped with session, number and predecessor, and encoded exactly once.
    * @returns its place in the tree; `leafIndex` is 0-based.
    * @throws {LedgerError} `LEDGER_UNAVAILABLE` at once when the ledger is away: nobody may wait, but with `kept` true the draft
    * stays queued and will be on record. `LEDGER_FULL` when `pendingMax` drafts already wait, `LEDGER_LIMIT` when it is too large,
    * `LEDGER_CLOSED`: these drafts are not accepted (`kept` false), and take no number. `SIGNER_UNAVAILABLE`, `SIGNER_REFUSED`,
-   * `SIGNER_STATE` (D1 only): it is durable, and not signed.
+   * `SIGNER_STATE` (from D1 on): it is durable, and not signed. `WITNESS_QUORUM` (D2): durable and signed, and the quorum did
+   * not cosign in time. With `kept` true it stays on record.
    * @throws {RecordError} when it cannot be encoded.
    */
   append(draft: Draft, options?: AppendOptions): Promise<Receipt>
-  /** The receipt of one record at D1, as the text of a `.tlog-proof`; signs at once when needed. @throws {LedgerError} */
-  prove(index: LeafIndex): Promise<string>
+  /**
+   * The receipt of one record, as the text of a `.tlog-proof`; signs at once when needed, and carries the cosignatures at hand.
+   * With level D2 the quorum is among them: it is asked at once when needed.
+   * @throws {LedgerError} `LEDGER_RANGE`, `SIGNER_UNAVAILABLE`...; `WITNESS_QUORUM` (D2)
+   */
+  prove(index: LeafIndex, options?: { readonly level?: 'D1' | 'D2' }): Promise<string>
   /** Up to `count` entries, also those not yet published; fewer at a boundary, none at the end of the log. @throws {LedgerError} */
   entries(from: number, count: number): Promise<Uint8Array[]>
   status(): Promise<LedgerStatus>
@@ -100,10 +117,11 @@ export async function connectLedger(options: ConnectOptions): Promise<Ledger> {
   return new Client(session, link, options)
 }
 
-/** Durable, and waiting for a signature. */
-interface Unsigned {
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
+/** Durable, and waiting for more than that. */
+interface Climbing {
+  readonly reached: (level: AcknowledgementLevel) => void
+  readonly reject: (error: LedgerError) => void
+  readonly level: AcknowledgementLevel
 }
 
 class Client implements Ledger {
@@ -118,6 +136,8 @@ class Client implements Ledger {
   #unseen: number
   #seq = 0
   #prev: string | undefined
+  #intents = 0
+  #outcomes = 0
   #flushScheduled = false
   #timer: NodeJS.Timeout | undefined
   #pauseMs = RECONNECT_MS_MIN
@@ -146,11 +166,15 @@ class Client implements Ledger {
     return this.#queue.size
   }
 
+  get written(): Written {
+    return { records: this.#seq, intents: this.#intents, outcomes: this.#outcomes }
+  }
+
   get up(): boolean {
     return this.#link !== undefined
   }
 
-  async append(draft: Draft, { level = 'D0', onDurable }: AppendOptions = {}): Promise<Receipt> {
+  async append(draft: Draft, { level = 'D0', onLevel }: AppendOptions = {}): Promise<Receipt> {
     if (this.#closed)
       throw new LedgerError('LEDGER_CLOSED', 'could not append: the ledger is closed')
     if (this.#queue.size >= this.#pendingMax) {
@@ -163,7 +187,8 @@ class Client implements Ledger {
       this.#prev === undefined
         ? { session: this.session, seq: this.#seq }
         : { session: this.session, seq: this.#seq, prev: this.#prev }
-    const { entry, addenda } = encodeDraft(draft, stamp, sha256)
+    const { entry } = encodeDraft(draft, stamp, sha256)
+    const { addenda } = draft
     const bytes = sectionBytes(entry, addenda)
     if (bytes > this.#draftBytesMax) {
       throw new LedgerError(
@@ -174,20 +199,26 @@ class Client implements Ledger {
     // Accepted: from here on it has its number, and is written whatever happens to the ledger.
     this.#seq += 1
     this.#prev = draft.leaf.id
+    if (draft.leaf.phase === 'intent') this.#intents += 1
+    if (draft.leaf.phase === 'outcome') this.#outcomes += 1
     return new Promise((resolve, reject) => {
-      const resolveAt = (index: number): void => {
-        const receipt: Receipt = { leafIndex: leafIndex(index), level }
-        onDurable?.(receipt)
-        resolve(receipt)
+      const reached = (at: AcknowledgementLevel, index: number): void => {
+        const receipt: Receipt = { leafIndex: leafIndex(index), level: at }
+        onLevel?.(receipt)
+        if (at === level) resolve(receipt)
       }
-      this.#queue.push({ entry, addenda, bytes, level, resolve: resolveAt, reject })
+      this.#queue.push({ entry, addenda, bytes, level, reached, reject })
       if (this.#link === undefined) reject(this.#down)
       else this.#scheduleFlush()
     })
   }
 
-  async prove(index: LeafIndex): Promise<string> {
-    return (await this.#ask(MessageType.prove, numbers(index))).toString()
+  async prove(
+    index: LeafIndex,
+    { level = 'D1' }: { readonly level?: 'D1' | 'D2' } = {},
+  ): Promise<string> {
+    const payload = Buffer.concat([numbers(index), Buffer.of(wireLevel(level))])
+    return (await this.#ask(MessageType.prove, payload)).toString()
   }
 
   async entries(from: number, count: number): Promise<Uint8Array[]> {
@@ -264,37 +295,40 @@ class Client implements Ledger {
     if (link === undefined || !this.#queue.isIdle || this.#queue.queued === 0) return
     const request = link.nextRequest()
     const { message, level } = this.#queue.send(request, this.#batchBytesMax)
-    let unsigned: Unsigned[] | undefined
+    let climbing: Climbing[] | undefined
+    let answers = 0
     link.send(message, request, {
       left: 1 + level,
       resolve: (payload) => {
-        if (unsigned === undefined) unsigned = this.#acknowledge(decodeNumber(payload))
-        // The second answer, to those who wait for a signature.
-        else for (const waiting of unsigned) waiting.resolve()
+        const reached = LEVELS[answers++]
+        if (climbing === undefined) climbing = this.#acknowledge(decodeNumber(payload))
+        else if (reached !== undefined) climbing = climb(climbing, reached)
       },
       reject: (error) => {
-        if (unsigned === undefined) this.#refused(link, error)
-        else for (const waiting of unsigned) waiting.reject(error)
+        if (climbing === undefined) this.#refused(link, error)
+        // On record already, whatever it did not reach.
+        else for (const waiting of climbing) waiting.reject(kept(error))
       },
     })
     this.#watch.refresh()
   }
 
   /** All in flight are durable. Returns those who wait for more than that. */
-  #acknowledge(firstIndex: number): Unsigned[] {
-    const waiting: Unsigned[] = []
+  #acknowledge(firstIndex: number): Climbing[] {
+    const climbing: Climbing[] = []
     this.#pauseMs = RECONNECT_MS_MIN
     let index = firstIndex
     for (const draft of this.#queue.acknowledge()) {
       const at = index
-      if (draft.level === 'D0') draft.resolve(at)
-      else waiting.push({ resolve: () => draft.resolve(at), reject: draft.reject })
+      const { level, reject } = draft
+      draft.reached('D0', at)
+      if (level !== 'D0') climbing.push({ level, reject, reached: (to) => draft.reached(to, at) })
       index += 1
     }
     this.#unseen = index
     if (this.#queue.size === 0) this.#drained?.()
     this.#scheduleFlush()
-    return waiting
+    return climbing
   }
 
   /** The ledger did not take a message, and lives: too much waits for publication. We come back later. */
@@ -378,11 +412,28 @@ class Client implements Ledger {
       const [oldest] = this.#queue.sent
       if (oldest === undefined || !entry.equals(oldest.entry)) continue
       this.#queue.shiftSent()
-      oldest.resolve(this.#unseen + at)
+      // Whoever waited for more was told that nobody can: durable is all that is certain here.
+      oldest.reached('D0', this.#unseen + at)
     }
     this.#unseen += entries.length
     if (entries.length === 0) throw unavailable(new Error('an empty page of entries'))
   }
+}
+
+/** Tells all who wait of a level; returns those who wait for a higher one. */
+function climb(climbing: readonly Climbing[], reached: AcknowledgementLevel): Climbing[] {
+  for (const waiting of climbing) waiting.reached(reached)
+  return climbing.filter(({ level }) => level !== reached)
+}
+
+/** The same error, of a draft that is on record. */
+function kept(cause: Error): LedgerError {
+  const { code, hint } = cause instanceof LedgerError ? cause : unavailable(cause)
+  return new LedgerError(code, cause.message, {
+    cause,
+    kept: true,
+    ...(hint === undefined ? {} : { hint }),
+  })
 }
 
 function numbers(first: number, count?: number): Buffer {

@@ -1,13 +1,25 @@
 /**
  * Sections of entries (as in a bundle: uint16 length, bytes) and of addenda (uint32 length, bytes), all big-endian. They are
- * made once by the client, and then only copied: to the socket, the WAL frame, the bundle and the pack.
+ * made once by the client, and then only copied: to the socket, the WAL frame, the bundle and the pack. The highest bit of an
+ * addendum's length says that it is sealed: an envelope stands before its content.
  */
-import { ADDENDUM_BYTES_MAX } from './limits.ts'
+import { envelopeBytes } from '@countersign/record/envelope'
+import { ADDENDUM_BYTES_MAX, ENVELOPE_BYTES_MAX } from './limits.ts'
 
 const ENTRY_LENGTH_BYTES = 2
 const ADDENDUM_LENGTH_BYTES = 4
 const DIGEST_BYTES = 32
 const OFFSET_BYTES = 4
+
+/** In the length of a stored addendum: sealed. */
+const SEALED = 0x80_00_00_00
+
+/** An addendum as it is stored. What a leaf names by digest is the content alone: of a sealed one, the ciphertext. */
+export interface StoredAddendum {
+  readonly content: Uint8Array
+  /** Only of a sealed one. @see docs/spec/sealing.md */
+  readonly envelope?: Uint8Array | undefined
+}
 
 /** What a section is checked against. */
 export interface Sections {
@@ -57,15 +69,46 @@ export function entriesOf(entries: Buffer): Buffer[] {
   return list
 }
 
-/** The addenda of a section, as views. */
-export function addendaOf(addenda: Buffer): Buffer[] {
-  const list: Buffer[] = []
+/** The addenda of a section that was checked, as views. */
+export function addendaOf(addenda: Buffer): StoredAddendum[] {
+  const list: StoredAddendum[] = []
   for (let at = 0; at < addenda.length;) {
-    const end = at + ADDENDUM_LENGTH_BYTES + addenda.readUInt32BE(at)
-    list.push(addenda.subarray(at + ADDENDUM_LENGTH_BYTES, end))
-    at = end
+    const { isSealed, bytes } = storedLength(addenda.readUInt32BE(at))
+    const start = at + ADDENDUM_LENGTH_BYTES
+    list.push(storedAddendum(addenda.subarray(start, start + bytes), isSealed))
+    at = start + bytes
   }
   return list
+}
+
+/** What the length of a stored addendum says. */
+export function storedLength(length: number): { isSealed: boolean; bytes: number } {
+  return length >= SEALED
+    ? { isSealed: true, bytes: length - SEALED }
+    : { isSealed: false, bytes: length }
+}
+
+/** What may stand behind a length: envelope and content, or content alone. A sealed one without a whole envelope has no content either. */
+export function storedAddendum(stored: Buffer, isSealed: boolean): StoredAddendum {
+  if (!isSealed) return { content: stored }
+  const split = envelopeBytes(stored) ?? stored.length
+  return { content: stored.subarray(split), envelope: stored.subarray(0, split) }
+}
+
+/** Bytes of an addendum behind its length. */
+export function storedBytes({ content, envelope }: StoredAddendum): number {
+  return content.length + (envelope?.length ?? 0)
+}
+
+/** Writes length, envelope and content at `at`; returns where they end. */
+export function putAddendum(section: Buffer, at: number, addendum: StoredAddendum): number {
+  const { content, envelope } = addendum
+  const bytes = storedBytes(addendum)
+  section.writeUInt32BE(envelope === undefined ? bytes : SEALED + bytes, at)
+  const start = at + ADDENDUM_LENGTH_BYTES
+  if (envelope !== undefined) section.set(envelope, start)
+  section.set(content, start + (envelope?.length ?? 0))
+  return start + bytes
 }
 
 /** How many addenda the trailer of an entry names; -1 when there is no such trailer. @see c2sp.org/tlog-addenda */
@@ -84,9 +127,9 @@ export function addendaCount(entry: Buffer): number {
 }
 
 /** Bytes that a record takes in the two sections. */
-export function sectionBytes(entry: Uint8Array, addenda: readonly Uint8Array[]): number {
+export function sectionBytes(entry: Uint8Array, addenda: readonly StoredAddendum[]): number {
   let bytes = ENTRY_LENGTH_BYTES + entry.length
-  for (const addendum of addenda) bytes += ADDENDUM_LENGTH_BYTES + addendum.length
+  for (const addendum of addenda) bytes += ADDENDUM_LENGTH_BYTES + storedBytes(addendum)
   return bytes
 }
 
@@ -97,21 +140,19 @@ export function putEntry(section: Buffer, at: number, entry: Uint8Array): number
   return at + ENTRY_LENGTH_BYTES + entry.length
 }
 
-/** Writes one addendum into a section at `at`; returns where it ends. */
-export function putAddendum(section: Buffer, at: number, addendum: Uint8Array): number {
-  section.writeUInt32BE(addendum.length, at)
-  section.set(addendum, at + ADDENDUM_LENGTH_BYTES)
-  return at + ADDENDUM_LENGTH_BYTES + addendum.length
-}
-
 function faultOfAddenda(addenda: Buffer, named: number): string | undefined {
   let at = 0
   for (let n = 0; n < named; n++) {
     if (at + ADDENDUM_LENGTH_BYTES > addenda.length) return `addendum ${n} of ${named} is missing`
-    const bytes = addenda.readUInt32BE(at)
-    if (bytes > ADDENDUM_BYTES_MAX) return `addendum ${n} is over ${ADDENDUM_BYTES_MAX} bytes`
-    at += ADDENDUM_LENGTH_BYTES + bytes
-    if (at > addenda.length) return `addendum ${n} of ${named} ends outside its section`
+    const { isSealed, bytes } = storedLength(addenda.readUInt32BE(at))
+    at += ADDENDUM_LENGTH_BYTES
+    if (bytes > ADDENDUM_BYTES_MAX + (isSealed ? ENVELOPE_BYTES_MAX : 0))
+      return `addendum ${n} is over ${ADDENDUM_BYTES_MAX} bytes`
+    const stored = addenda.subarray(at, at + bytes)
+    if (stored.length < bytes) return `addendum ${n} of ${named} ends outside its section`
+    if (isSealed && envelopeBytes(stored) === undefined)
+      return `addendum ${n} of ${named} has no whole envelope`
+    at += bytes
   }
   return at === addenda.length ? undefined : `there are more than the ${named} addenda named`
 }

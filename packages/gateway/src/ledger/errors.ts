@@ -15,6 +15,8 @@ export type LedgerErrorCode =
   | 'SIGNER_UNAVAILABLE'
   | 'SIGNER_REFUSED'
   | 'SIGNER_STATE'
+  | 'WITNESS_QUORUM'
+  | 'WITNESS_POLICY'
 
 /** After these the process must stop: what is on disk, or what was signed, is not what it should be. */
 const FATAL: ReadonlySet<LedgerErrorCode> = new Set<LedgerErrorCode>([
@@ -24,7 +26,10 @@ const FATAL: ReadonlySet<LedgerErrorCode> = new Set<LedgerErrorCode>([
 ])
 
 export interface LedgerErrorOptions extends ErrorOptions {
-  /** True when a draft whose `append` rejected is still queued and will be written once the ledger is back. */
+  /**
+   * True when the draft whose `append` rejected is on record all the same, or will be: it is still queued, or it is durable
+   * and did not reach the level that was asked for.
+   */
   readonly kept?: boolean
   /** One line for the operator: what to do now. */
   readonly hint?: string
@@ -67,4 +72,11 @@ export function corrupt(place: { path: string; byte: number }, why: string): Led
 /** The text of an error, whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
+}
+
+/** A failure that nobody foresaw is a programmer's error: it must end the process, not a promise. */
+export function rethrow(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
 }

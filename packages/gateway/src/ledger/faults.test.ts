@@ -6,16 +6,10 @@ import { cp, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { decodeEntry } from '@countersign/record/decode'
-import {
-  checkLedger,
-  connectLedger,
-  createLog,
-  LedgerError,
-  runLedger,
-  runSigner,
-} from '../ledger.ts'
+import { checkLedger, connectLedger, createLog, LedgerError, runLedger } from '../ledger.ts'
 import type { Ledger } from '../ledger.ts'
 import { systemClock } from '../platform.ts'
+import { runSigner } from '../witness.ts'
 import { layoutOf } from './layout.ts'
 import { makeDraft, makeLog, ORIGIN, startProcess } from './testing/setup.ts'
 import type { TestLog } from './testing/setup.ts'

@@ -3,8 +3,9 @@ import { test } from 'node:test'
 import { parseReceipt, verifyReceipt } from '@countersign/tlog/receipt'
 import { leafIndex } from '@countersign/tlog/size'
 import { parseVkey } from '@countersign/tlog/key'
-import { checkLedger, connectLedger, readAddenda, runLedger, runSigner } from '../ledger.ts'
+import { checkLedger, connectLedger, readAddenda, runLedger } from '../ledger.ts'
 import { ed25519Verify, sha256, systemClock } from '../platform.ts'
+import { runSigner } from '../witness.ts'
 import { makeDraft, makeLog } from './testing/setup.ts'
 
 test('records are durable, then signed, then published, and every receipt verifies', async () => {
@@ -40,7 +41,7 @@ test('records are durable, then signed, then published, and every receipt verifi
   const status = await client.status()
   equal(status.published, 702)
   equal(status.lastError, null)
-  deepEqual(await readAddenda(log.dataDir, 1), [content])
+  deepEqual(await readAddenda(log.dataDir, 1), [{ content }])
   await rejects(client.prove(leafIndex(10_000)), { code: 'LEDGER_RANGE' })
   await client.close()
   await ledger.close()

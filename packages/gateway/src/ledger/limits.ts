@@ -5,6 +5,8 @@
 
 /** Bytes of one addendum; larger content goes into several. */
 export const ADDENDUM_BYTES_MAX: number = 4 * 1024 * 1024
+/** Bytes that a sealed addendum takes beside its content. */
+export const ENVELOPE_BYTES_MAX = 106
 /** Bytes of one draft once encoded: its entry and all its addenda. A frame holds at least one draft. */
 export const DRAFT_BYTES_MAX: number = 16 * 1024 * 1024
 /** Bytes of one WAL frame and of one APPEND message, unless a single draft is larger. */
@@ -35,6 +37,21 @@ export const CHECKPOINT_INTERVAL_MS = 1_000
 export const SIGNER_TIMEOUT_MS = 5_000
 /** How often the signer may answer 409 to one attempt before it counts as failed. */
 export const SIGNER_CONFLICTS_MAX = 3
+/** Bytes of a witness's answer: some signature lines. */
+export const WITNESS_ANSWER_BYTES_MAX = 65_536
+/** How long a witness may take, and how long a record that demands D2 may wait for the quorum, unless configured. */
+export const WITNESS_TIMEOUT_MS = 2_000
+/** Requests to one witness for one checkpoint: a 409 tells where it stands, and a connection may have just closed. */
+export const WITNESS_ATTEMPTS_MAX = 3
+/** First and longest pause before a witness that failed is asked again; each is twice the one before. */
+export const WITNESS_PAUSE_MS_MIN = 50
+export const WITNESS_PAUSE_MS_MAX = 1_000
+/** How long the quorum may be out of reach before that is an alarm, unless configured. */
+export const WITNESS_GRACE_MS = 10_000
+/** How long a publication waits for the quorum; after that it goes out signed, and its cosignatures follow. */
+export const PUBLISH_WITNESS_WAIT_MS = 100
+/** Characters of what a witness said that are repeated in a status, an alarm or a message. */
+export const WITNESS_DETAIL_MAX = 200
 /** Files that a publication writes at once. */
 export const PUBLISH_FILES_MAX = 8
 /** Bytes of a WAL frame around its entries and addenda. */

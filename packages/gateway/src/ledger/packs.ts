@@ -1,15 +1,16 @@
 /**
- * Addenda on disk, outside the public prefix: one append-only pack for each group of 256 leaves (docs/spec/wal.md, "Packs").
- * They hold personal data in clear until sealing arrives, so their files are for the ledger's user only. Lost with them: the
- * content of records, not the records; no proof breaks. An attacker who owns them cannot change what a leaf names by digest.
+ * Addenda on disk, outside the public prefix: one pack for each group of 256 leaves (docs/spec/wal.md, "Packs"). Sealed ones are
+ * ciphertexts beside their envelopes; those from before sealing hold personal data in clear, so the files are for the ledger's user
+ * only. Lost with them: the content of records, not the records; no proof breaks. An attacker who owns them cannot change what a
+ * leaf names by digest.
  */
-import { mkdir, open, readFile } from 'node:fs/promises'
+import { mkdir, open, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { crc32c } from '@node-rs/crc32'
-import { sha256, syncDirectory } from '../platform.ts'
-import { LedgerError } from './errors.ts'
-import { getUint64, putUint64 } from './frame.ts'
+import { decodeEnvelope } from '@countersign/record/envelope'
+import { RecordError } from '@countersign/record/errors'
+import { replaceFile, sha256, syncDirectory } from '../platform.ts'
+import type { StoredAddendum } from './entries.ts'
 import {
   layoutOf,
   PACK_LEAVES,
@@ -17,89 +18,42 @@ import {
   PRIVATE_FILE_MODE,
   PRIVATE_FOLDER_MODE,
 } from './layout.ts'
+import { encodePackRecord, readPack } from './pack-record.ts'
+import type { PackedAddendum } from './pack-record.ts'
 
-/** Index (8), ordinal (1), length (4); behind the content a CRC32C (4). */
-const HEADER_BYTES = 13
-const CRC_BYTES = 4
 const FLUSH_BYTES = 1024 * 1024
 
-/** One addendum as it stands in a pack. */
-export interface PackRecord {
-  readonly leafIndex: number
-  /** Its place among the addenda of its leaf, from 0. */
-  readonly ordinal: number
-  readonly content: Buffer
-  /** One past its last byte in the pack. */
-  readonly end: number
-}
-
 /**
- * The addenda of one published leaf, in the order of its digests; empty when it has none, or when they were erased.
+ * The addenda of one published leaf, each at its ordinal; undefined where one is not there.
  * @param dataDir the data folder, not its `addenda/`.
- * @throws {LedgerError} `LEDGER_CORRUPT` when its pack is damaged before them.
+ * @throws {LedgerError} `LEDGER_IO`
  */
-export async function readAddenda(dataDir: string, leafIndex: number): Promise<Uint8Array[]> {
-  const pack = await readAddendaPack(dataDir, Math.floor(leafIndex / PACK_LEAVES))
-  return [...(pack.get(leafIndex) ?? [])].filter((content) => content !== undefined)
-}
-
-/**
- * The addenda of the 256 published leaves from `256 * group` on, by leaf index, each at its ordinal.
- * @param dataDir the data folder, not its `addenda/`.
- */
-export async function readAddendaPack(
+export async function readAddenda(
   dataDir: string,
-  group: number,
-): Promise<ReadonlyMap<number, readonly Uint8Array[]>> {
-  const path = join(layoutOf(dataDir).addenda, packPath(group))
-  const found = new Map<number, Uint8Array[]>()
-  for (const { leafIndex, ordinal, content } of parsePack(await readPack(path))) {
-    const addenda = found.get(leafIndex) ?? []
-    addenda[ordinal] = content
-    found.set(leafIndex, addenda)
+  leafIndex: number,
+): Promise<readonly (StoredAddendum | undefined)[]> {
+  const found: (StoredAddendum | undefined)[] = []
+  for await (const packed of readPack(dataDir, Math.floor(leafIndex / PACK_LEAVES))) {
+    if (packed.leafIndex > leafIndex) break
+    if (packed.leafIndex < leafIndex) continue
+    const { content, envelope } = packed
+    found[packed.ordinal] = envelope === undefined ? { content } : { content, envelope }
   }
-  return found
+  return Array.from(found)
 }
 
-/**
- * Compares addenda with the digests of their leaf.
- * @returns the ordinals that are missing or do not match; none when all is well.
- */
-export function verifyAddenda(
-  digests: readonly Uint8Array[],
-  addenda: readonly Uint8Array[],
-): number[] {
-  const wrong: number[] = []
-  for (const [ordinal, digest] of digests.entries()) {
-    const addendum = addenda[ordinal]
-    if (addendum === undefined || !Buffer.from(digest).equals(sha256(addendum))) wrong.push(ordinal)
-  }
-  return wrong
-}
-
-/** The whole records of a pack, up to the first that is cut short or damaged. */
-export function* parsePack(pack: Buffer): Generator<PackRecord, void, undefined> {
-  for (let at = 0; at + HEADER_BYTES + CRC_BYTES <= pack.length;) {
-    const end = at + HEADER_BYTES + pack.readUInt32BE(at + 9) + CRC_BYTES
-    if (end > pack.length) return
-    if (crc32c(pack.subarray(at, end - CRC_BYTES)) !== pack.readUInt32BE(end - CRC_BYTES)) return
-    yield {
-      leafIndex: getUint64(pack, at),
-      ordinal: pack.readUInt8(at + 8),
-      content: pack.subarray(at + HEADER_BYTES, end - CRC_BYTES),
-      end,
-    }
-    at = end
-  }
+/** Whether an addendum is the one whose digest a leaf names. */
+export function isNamed(digest: Uint8Array, { content }: StoredAddendum): boolean {
+  return Buffer.from(digest).equals(sha256(content))
 }
 
 /** Writes the packs of one publication: add the addenda in leaf order, then `finish`. */
 export class PackWriter {
+  readonly #dataDir: string
   readonly #folder: string
   /** What is below this is published, and in its pack; the rest of that pack is from a publication that did not finish. */
   readonly #published: number
   #group = -1
-  #path = ''
   #file: FileHandle | undefined
   #at = 0
   #waiting: Buffer[] = []
@@ -107,20 +61,15 @@ export class PackWriter {
   readonly #unsynced = new Set<string>()
 
   constructor(dataDir: string, published: number) {
+    this.#dataDir = dataDir
     this.#folder = layoutOf(dataDir).addenda
     this.#published = published
   }
 
-  async add(leafIndex: number, ordinal: number, content: Uint8Array): Promise<void> {
+  async add(leafIndex: number, ordinal: number, addendum: StoredAddendum): Promise<void> {
     const group = Math.floor(leafIndex / PACK_LEAVES)
     if (group !== this.#group) await this.#open(group)
-    const record = Buffer.allocUnsafe(HEADER_BYTES + content.length + CRC_BYTES)
-    putUint64(record, leafIndex, 0)
-    record.writeUInt8(ordinal, 8)
-    record.writeUInt32BE(content.length, 9)
-    record.set(content, HEADER_BYTES)
-    const end = record.length - CRC_BYTES
-    record.writeUInt32BE(crc32c(record.subarray(0, end)), end)
+    const record = encodePackRecord(leafIndex, ordinal, addendum)
     this.#waiting.push(record)
     this.#waitingBytes += record.length
     if (this.#waitingBytes >= FLUSH_BYTES) await this.#flush()
@@ -141,16 +90,16 @@ export class PackWriter {
 
   async #open(group: number): Promise<void> {
     await this.#close()
-    this.#path = join(this.#folder, packPath(group))
+    const path = join(this.#folder, packPath(group))
     this.#group = group
-    const folder = dirname(this.#path)
+    const folder = dirname(path)
     await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER_MODE })
     // All the way up, also when it exists: a process that was killed may have made it and not synced it.
     for (let name = folder; name !== this.#folder; name = dirname(name)) this.#unsynced.add(name)
     this.#unsynced.add(this.#folder)
     // Idempotent: whatever an unfinished publication left is cut first, so nothing is ever there twice.
-    const kept = publishedBytes(await readPack(this.#path), this.#published)
-    this.#file = await open(this.#path, kept > 0 ? 'r+' : 'w', PRIVATE_FILE_MODE)
+    const kept = await publishedBytes(this.#dataDir, { group, published: this.#published })
+    this.#file = await open(path, kept > 0 ? 'r+' : 'w', PRIVATE_FILE_MODE)
     await this.#file.truncate(kept)
     this.#at = kept
   }
@@ -180,20 +129,67 @@ export class PackWriter {
   }
 }
 
-function publishedBytes(pack: Buffer, published: number): number {
+/** What is to go from one pack: the addenda of these leaves, as far as they are of this subject. */
+export interface PackErasure {
+  readonly dataDir: string
+  readonly group: number
+  readonly isNamed: (leafIndex: number) => boolean
+  readonly subject: string
+}
+
+/**
+ * Rewrites one pack without the addenda that were erased. Nobody may be writing it. A crash leaves the old pack or the new one; doing
+ * it again is safe.
+ * @returns how many addenda went.
+ */
+export async function erasePack(erasure: PackErasure): Promise<number> {
+  const { dataDir, group } = erasure
+  const { addenda, temporary } = layoutOf(dataDir)
+  const path = join(addenda, packPath(group))
+  let [kept, removed] = [0, 0]
+  for await (const packed of readPack(dataDir, group)) {
+    if (goes(packed, erasure)) removed += 1
+    else kept += 1
+  }
+  if (removed === 0) return 0
+  if (kept === 0) await rm(path)
+  else {
+    const mode = PRIVATE_FILE_MODE
+    await replaceFile(path, keptRecords(erasure), { mode, temporary })
+  }
+  await syncDirectory(dirname(path))
+  return removed
+}
+
+async function* keptRecords(erasure: PackErasure): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const packed of readPack(erasure.dataDir, erasure.group))
+    if (!goes(packed, erasure)) yield packed.raw
+}
+
+function goes({ leafIndex, envelope }: PackedAddendum, erasure: PackErasure): boolean {
+  if (!erasure.isNamed(leafIndex)) return false
+  // From before sealing, nothing says whose it is but the record that names it.
+  return envelope === undefined || subjectOf(envelope) === erasure.subject
+}
+
+/** Whose an envelope is; undefined when it is damaged. */
+export function subjectOf(envelope: Uint8Array): string | undefined {
+  try {
+    return decodeEnvelope(envelope).subject
+  } catch (error) {
+    if (!(error instanceof RecordError)) throw error
+    return undefined
+  }
+}
+
+async function publishedBytes(
+  dataDir: string,
+  { group, published }: { group: number; published: number },
+): Promise<number> {
   let kept = 0
-  for (const { leafIndex, end } of parsePack(pack)) {
+  for await (const { leafIndex, end } of readPack(dataDir, group)) {
     if (leafIndex >= published) break
     kept = end
   }
   return kept
-}
-
-async function readPack(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path)
-  } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return Buffer.alloc(0)
-    throw new LedgerError('LEDGER_IO', `could not read addenda: ${path}`, { cause })
-  }
 }

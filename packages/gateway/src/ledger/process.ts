@@ -4,12 +4,13 @@ import { encodeDraft } from '@countersign/record/encode'
 import { openIds } from '@countersign/record/id'
 import type { Lifecycle } from '@countersign/record/leaf'
 import { parseSkey, parseVkey } from '@countersign/tlog/key'
-import { ed25519PublicKey, sha256 } from '../platform.ts'
+import { ed25519PublicKey, sha256, takeLock } from '../platform.ts'
 import type { Clock } from '../platform.ts'
 import { checkIdentity } from './create.ts'
 import { putEntry, sectionBytes } from './entries.ts'
 import { LedgerError, messageOf } from './errors.ts'
 import { layoutOf } from './layout.ts'
+import type { Layout } from './layout.ts'
 import {
   BATCH_BYTES_MAX,
   CHECKPOINT_INTERVAL_MS,
@@ -18,10 +19,12 @@ import {
   SEGMENT_BYTES,
 } from './limits.ts'
 import { SEGMENT_HEADER_BYTES } from './frame.ts'
-import { takeLock } from './lock.ts'
+import { ledgerDraft } from './lifecycle-draft.ts'
 import { Publisher } from './publisher.ts'
+import type { Alarm } from './quorum-alarm.ts'
 import { readEntries } from './records.ts'
 import { recover } from './recovery.ts'
+import type { Head } from './recovery.ts'
 import { Sequencer } from './sequencer.ts'
 import type { Group } from './sequencer.ts'
 import type { LedgerStatus } from './protocol.ts'
@@ -30,6 +33,8 @@ import type { Backend } from './server.ts'
 import { serveLog } from './serve-log.ts'
 import { SignerClient } from './signer-client.ts'
 import { Signing } from './signing.ts'
+import { Witnessing } from './witnessing.ts'
+import type { WitnessesOptions } from './witnessing.ts'
 
 export interface LedgerOptions {
   /** Made by `createLog`. */
@@ -52,10 +57,14 @@ export interface LedgerOptions {
   readonly checkpointIntervalMs?: number
   readonly unpublishedMax?: number
   readonly unpublishedBytesMax?: number
+  /** Whom to ask to cosign; nobody when absent. */
+  readonly witnesses?: WitnessesOptions | undefined
   /** Called once with an error after which the process must end. By default it is printed and the process exits with 2. */
   readonly onFatal?: (error: LedgerError) => void
   /** Told when signing or publishing fails, and will be tried again. */
   readonly onError?: (error: unknown) => void
+  /** Told of each alarm that is put on record. */
+  readonly onAlarm?: (alarm: Alarm) => void
 }
 
 export interface RunningLedger {
@@ -70,14 +79,14 @@ export interface RunningLedger {
 
 /**
  * Runs the ledger of one data folder in this process.
- * @throws {LedgerError} `LEDGER_MISSING`, `LEDGER_IN_USE`, `LEDGER_LIMIT`; `LEDGER_CORRUPT` and `LEDGER_SPLIT` name file and byte.
+ * @throws {LedgerError} `LEDGER_MISSING`, `LEDGER_IN_USE`, `LEDGER_LIMIT`, `WITNESS_POLICY`; `LEDGER_CORRUPT` and `LEDGER_SPLIT` name file and byte.
  * @see docs/spec/wal.md
  */
 export async function runLedger(options: LedgerOptions): Promise<RunningLedger> {
   const layout = layoutOf(options.dataDir)
   const limits = checkLimits(options)
   await checkIdentity(layout, options.origin)
-  const lock = takeLock(layout.lock, `the log in ${options.dataDir}`)
+  const lock = takeLock(layout.lock) ?? inUse(layout)
   try {
     const logKey = options.logVkey === undefined ? undefined : parseVkey(options.logVkey, sha256)
     const recovered = await recover(layout, {
@@ -134,6 +143,7 @@ class Core implements Backend {
   readonly #sequencer: Sequencer
   readonly #signer: SignerClient
   readonly #signing: Signing
+  readonly #witnessing: Witnessing | undefined
   readonly #publisher: Publisher
   readonly #recovered: Awaited<ReturnType<typeof recover>>
   readonly #nextId: () => string
@@ -168,7 +178,10 @@ class Core implements Backend {
       signer: this.#signer,
       published,
     })
-    const rooms = { sequencer: this.#sequencer, tiles, signing: this.#signing }
+    this.#witnessing =
+      options.witnesses === undefined ? undefined : this.#openWitnessing(options.witnesses)
+    const { publishable } = this.#heads()
+    const rooms = { sequencer: this.#sequencer, tiles, headFor: publishable }
     this.#publisher = new Publisher(rooms, { dataDir, published })
     this.#nextId = openIds({ nowMs: () => Number(options.clock.nowNs() / 1_000_000n) })
     this.#stamp = { session: this.#nextId(), seq: 0 }
@@ -177,10 +190,11 @@ class Core implements Backend {
   /** Signs and publishes at intervals, each one after the other has ended. */
   start(): void {
     const round = (): void => {
-      this.publish().then(
-        () => this.#schedule(round),
-        () => this.#schedule(round),
-      )
+      const ended = (): void => {
+        this.#witnessing?.again()
+        this.#schedule(round)
+      }
+      this.publish().then(ended, ended)
     }
     round()
   }
@@ -203,9 +217,17 @@ class Core implements Backend {
     return this.#watched(async () => (await this.#signing.upTo(size)).size)
   }
 
-  async prove(index: number): Promise<string> {
+  async upToWitnessed(size: number): Promise<number> {
+    return this.#watched(async () => (await this.#heads().witnessed(size)).size)
+  }
+
+  async prove(index: number, level: 1 | 2): Promise<string> {
     this.#checkIndex(index)
-    return this.#watched(async () => this.#signing.prove(index))
+    const { witnessed, best } = this.#heads()
+    return this.#watched(async () => {
+      const head = await (level === 2 ? witnessed : best)(index + 1)
+      return this.#signing.receipt(index, head)
+    })
   }
 
   async entries(from: number, count: number): Promise<Buffer> {
@@ -230,6 +252,7 @@ class Core implements Backend {
       lastError: this.#lastError,
       draftBytesMax: this.#limits.draftBytesMax,
       batchBytesMax: this.#limits.batchBytesMax,
+      witnesses: this.#witnessing?.status ?? null,
     }
   }
 
@@ -239,22 +262,9 @@ class Core implements Backend {
   }
 
   /** Appends a record of the ledger about itself. */
-  record(lifecycle: Lifecycle & { component: string }): void {
+  record(lifecycle: Lifecycle): void {
     const id = this.#nextId()
-    const occurred = String(this.#options.clock.nowNs())
-    const draft = {
-      leaf: {
-        v: 1,
-        id,
-        class: 'ledger',
-        action: `ledger.${lifecycle.kind}`,
-        phase: 'single',
-        outcome: 'success',
-        time: { occurred },
-        lifecycle,
-      },
-      addenda: [],
-    } as const
+    const draft = ledgerDraft(id, this.#options.clock.nowNs(), lifecycle)
     const { entry } = encodeDraft(draft, this.#stamp, sha256)
     const entries = Buffer.alloc(sectionBytes(entry, []))
     putEntry(entries, 0, entry)
@@ -271,9 +281,43 @@ class Core implements Backend {
       // Without a signer the records stay durable in the write-ahead log; the next start publishes them.
       await this.publish().catch(() => undefined)
     }
+    await this.#witnessing?.close()
     await this.#signer.close()
     await this.#recovered.wal.close()
     this.#failed = true
+  }
+
+  /** Where heads come from: without witnesses the best there is is signed. */
+  #heads(): Heads {
+    const witnessing = this.#witnessing
+    const signed = async (size: number): Promise<Head> => this.#signing.upTo(size)
+    if (witnessing === undefined)
+      return { witnessed: async () => noWitnesses(), best: signed, publishable: signed }
+    return {
+      witnessed: async (size) => witnessing.upTo(size),
+      best: async (size) => witnessing.best(size),
+      publishable: async (size) => witnessing.publishable(size),
+    }
+  }
+
+  #openWitnessing(witnesses: WitnessesOptions): Witnessing {
+    return new Witnessing(
+      {
+        signing: this.#signing,
+        clock: this.#options.clock,
+        published: this.#recovered.published,
+        durableSize: () => this.#sequencer.durable.size,
+        onAlarm: (alarm) => {
+          this.record(alarm)
+          this.#options.onAlarm?.(alarm)
+        },
+        onCosigned: (head) => {
+          this.#publisher.renew(head).catch((error: unknown) => this.#noteError(error))
+        },
+        onError: (error) => this.#noteError(error),
+      },
+      witnesses,
+    )
   }
 
   #schedule(round: () => void): void {
@@ -291,6 +335,8 @@ class Core implements Backend {
   }
 
   #noteError(error: unknown): void {
+    // Witnesses that do not answer have a status and an alarm of their own; the log itself is well.
+    if (error instanceof LedgerError && error.code === 'WITNESS_QUORUM') return
     this.#lastError = messageOf(error)
     if (!(error instanceof LedgerError && error.fatal)) {
       this.#options.onError?.(error)
@@ -307,6 +353,29 @@ class Core implements Backend {
     if (index < size) return
     throw new LedgerError('LEDGER_RANGE', `could not find record ${index}: the log has ${size}`)
   }
+}
+
+function inUse({ dataDir, lock }: Layout): never {
+  throw new LedgerError(
+    'LEDGER_IN_USE',
+    `could not open the log in ${dataDir}: another process uses it (${lock})`,
+    { hint: 'stop the other process; one log has one writer' },
+  )
+}
+
+/** Where the checkpoints of at least so many records come from. */
+interface Heads {
+  readonly witnessed: (size: number) => Promise<Head>
+  readonly best: (size: number) => Promise<Head>
+  readonly publishable: (size: number) => Promise<Head>
+}
+
+function noWitnesses(): never {
+  throw new LedgerError(
+    'WITNESS_QUORUM',
+    'could not have the record witnessed: no witnesses are configured',
+    { hint: 'name a policy under witnesses' },
+  )
 }
 
 function checkLimits(options: LedgerOptions): Limits {

@@ -1,21 +1,25 @@
 /**
  * The ledger's socket protocol. A message is `u32 length || u8 type || u32 request || payload`, all big-endian; `length`
  * counts what follows it. The client numbers its requests; each is answered once, with the same type + 0x80 or with ERROR;
- * an APPEND that asks for D1 is answered twice. Answers may come in any order. The first message is HELLO.
+ * an APPEND of level 1 or 2 is answered once for each level from 0 on. Answers to different requests may come in any order.
+ * The first message is HELLO.
  *
  * | type | payload of the request | payload of the answer |
  * |---|---|---|
  * | 1 HELLO | session, UTF-8. An older connection of the session is closed first, so nothing of it can still be written | STATUS |
- * | 2 APPEND | u8 level (0 or 1), u32 count, u32 bytes of entries, entries (bundle encoding), addenda (u32 length, bytes) | u64 index of the first; they are durable |
- * | 3 PROVE | u64 index | text of a `.tlog-proof`, UTF-8 |
+ * | 2 APPEND | u8 level (0, 1 or 2), u32 count, u32 bytes of entries, entries (bundle encoding), addenda (u32 length, bytes; sealed ones as in the WAL) | u64 index of the first; they are durable |
+ * | 3 PROVE | u64 index, u8 level (1 or 2) | text of a `.tlog-proof`, UTF-8 |
  * | 4 ENTRIES | u64 from, u32 count at most | u64 from, entries (bundle encoding), perhaps fewer |
  * | 5 STATUS | | `LedgerStatus`, JSON |
  * | 6 PUBLISH | | nothing; all that was durable is published |
- * | 0x87 SIGNED | | u64 size of the signed checkpoint: the second answer to an APPEND of level 1 |
+ * | 16 ERASE | u64 index of an erasure record | u64 how many addenda were removed from the packs |
+ * | 0x87 SIGNED | | u64 size of the signed checkpoint: the second answer to an APPEND of level 1 or 2 |
+ * | 0x88 WITNESSED | | u64 size of the checkpoint that the quorum cosigned: the third answer to an APPEND of level 2 |
  * | 0xff ERROR | | code, newline, message, UTF-8 |
  *
  * A message that breaks these rules closes the connection, after an ERROR with request 0.
  */
+import type { AcknowledgementLevel } from '@countersign/record/vocabulary'
 import { z } from 'zod'
 import { LedgerError } from './errors.ts'
 import type { LedgerErrorCode } from './errors.ts'
@@ -29,7 +33,9 @@ export const MessageType = {
   entries: 4,
   status: 5,
   publish: 6,
+  erase: 16,
   signed: 0x87,
+  witnessed: 0x88,
   error: 0xff,
 } as const
 
@@ -48,8 +54,21 @@ export interface Message {
   readonly payload: Buffer
 }
 
+/** D0, D1, D2 on the wire. */
+export type WireLevel = 0 | 1 | 2
+
+/** Acknowledgement levels in the order in which a record reaches them; the index is the level on the wire. */
+export const LEVELS = ['D0', 'D1', 'D2'] as const satisfies readonly AcknowledgementLevel[]
+
+const WIRE_LEVELS: Readonly<Record<AcknowledgementLevel, WireLevel>> = { D0: 0, D1: 1, D2: 2 }
+
+/** A level as an APPEND says it. */
+export function wireLevel(level: AcknowledgementLevel): WireLevel {
+  return WIRE_LEVELS[level]
+}
+
 export interface AppendMessage {
-  readonly level: 0 | 1
+  readonly level: WireLevel
   readonly count: number
   readonly entries: Buffer
   readonly addenda: Buffer
@@ -65,6 +84,23 @@ const statusSchema = z.strictObject({
   lastError: z.string().nullable(),
   draftBytesMax: z.int().positive(),
   batchBytesMax: z.int().positive(),
+  witnesses: z
+    .strictObject({
+      quorum: z.string(),
+      up: z.boolean(),
+      size: z.int().nonnegative(),
+      each: z.array(
+        z.strictObject({
+          name: z.string(),
+          size: z.int().nonnegative(),
+          latencyMs: z.number().nonnegative().nullable(),
+          failures: z.int().nonnegative(),
+          failure: z.string().nullable(),
+          forked: z.boolean(),
+        }),
+      ),
+    })
+    .nullable(),
 })
 
 /** How the ledger is doing, as JSON. Sizes are counts of records. */
@@ -81,6 +117,34 @@ export interface LedgerStatus {
   readonly lastError: string | null
   readonly draftBytesMax: number
   readonly batchBytesMax: number
+  /** Null when no witnesses are configured. */
+  readonly witnesses: WitnessesStatus | null
+}
+
+/** How the quorum is doing. */
+export interface WitnessesStatus {
+  /** What is asked for, in words. */
+  readonly quorum: string
+  /** Whether the last round met it; true before the first. */
+  readonly up: boolean
+  /** Records under the largest checkpoint that the quorum cosigned. */
+  readonly size: number
+  readonly each: readonly WitnessStatus[]
+}
+
+/** How one witness is doing, under its name in the policy. */
+export interface WitnessStatus {
+  readonly name: string
+  /** Records under the largest checkpoint of which it gave us a cosignature. */
+  readonly size: number
+  /** How long its last cosignature took; null before the first. */
+  readonly latencyMs: number | null
+  /** Times that it did not cosign, since the ledger started. */
+  readonly failures: number
+  /** Why it did not cosign last; null once it does. */
+  readonly failure: string | null
+  /** It said that what our signer signed does not follow from what it cosigned before. Stays until the ledger starts again. */
+  readonly forked: boolean
 }
 
 /** Reads the answer to STATUS or HELLO. @throws {LedgerError} `LEDGER_PROTOCOL` */
@@ -128,7 +192,7 @@ export function decodeError(payload: Buffer): LedgerError {
 /** Where an APPEND message of these sizes takes its sections, in a buffer of its own. */
 export function appendRoom(
   request: number,
-  sizes: { level: 0 | 1; count: number; entriesBytes: number; addendaBytes: number },
+  sizes: { level: WireLevel; count: number; entriesBytes: number; addendaBytes: number },
 ): { message: Buffer; entries: number; addenda: number } {
   const entries = PREFIX_BYTES + APPEND_HEAD_BYTES
   const addenda = entries + sizes.entriesBytes
@@ -143,7 +207,7 @@ export function appendRoom(
 /** Reads an APPEND; the sections are not checked. @throws {LedgerError} `LEDGER_PROTOCOL` */
 export function decodeAppend(payload: Buffer): AppendMessage {
   const level = payload[0]
-  if (payload.length < APPEND_HEAD_BYTES || (level !== 0 && level !== 1))
+  if (payload.length < APPEND_HEAD_BYTES || (level !== 0 && level !== 1 && level !== 2))
     throw broken('an APPEND without its head')
   const count = payload.readUInt32BE(1)
   const addenda = APPEND_HEAD_BYTES + payload.readUInt32BE(5)
@@ -155,6 +219,13 @@ export function decodeAppend(payload: Buffer): AppendMessage {
     entries: payload.subarray(APPEND_HEAD_BYTES, addenda),
     addenda: payload.subarray(addenda),
   }
+}
+
+/** Reads a PROVE: the index, and whether the quorum must have cosigned. @throws {LedgerError} `LEDGER_PROTOCOL` */
+export function decodeProve(payload: Buffer): { index: number; level: 1 | 2 } {
+  const level = payload[8]
+  if (level !== 1 && level !== 2) throw broken('a PROVE without its level')
+  return { index: getUint64(payload, 0), level }
 }
 
 /** Reads a uint64 at the start of a payload. @throws {LedgerError} `LEDGER_PROTOCOL` */
@@ -238,6 +309,8 @@ const CODES: readonly LedgerErrorCode[] = [
   'SIGNER_UNAVAILABLE',
   'SIGNER_REFUSED',
   'SIGNER_STATE',
+  'WITNESS_QUORUM',
+  'WITNESS_POLICY',
 ]
 
 function messageOfBytes(bytes: Buffer): Message {

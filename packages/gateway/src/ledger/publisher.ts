@@ -14,33 +14,40 @@ import { PackWriter } from './packs.ts'
 import type { Head } from './recovery.ts'
 import { skipEntries } from './sequencer.ts'
 import type { Sequencer } from './sequencer.ts'
-import type { Signing } from './signing.ts'
 import type { TileStore } from './tile-store.ts'
 import { readFrames } from './wal-reader.ts'
 
 const WIDTH = 256
 
+/** What publication needs of the ledger around it. */
+export interface PublisherRooms {
+  readonly sequencer: Sequencer
+  readonly tiles: TileStore
+  /** The head to publish, of at least `size` records: signed, and cosigned when that is soon. */
+  readonly headFor: (size: number) => Promise<Head>
+}
+
 export class Publisher {
   readonly #dataDir: string
   readonly #sequencer: Sequencer
   readonly #tiles: TileStore
-  readonly #signing: Signing
+  readonly #headFor: PublisherRooms['headFor']
   #published: Head | undefined
+  /** The checkpoint as it is on disk: a head may have more cosignatures by now. */
+  #note: string | undefined
   #underWay: Promise<void> | undefined
   /** The entries of the last, partial bundle as published. */
   #tail: Buffer | undefined
   /** Partial tiles of the last checkpoint, and of the one before it. */
   #partials: { last: Tile[]; before: Tile[] } = { last: [], before: [] }
 
-  constructor(
-    rooms: { sequencer: Sequencer; tiles: TileStore; signing: Signing },
-    options: { dataDir: string; published: Head | undefined },
-  ) {
+  constructor(rooms: PublisherRooms, options: { dataDir: string; published: Head | undefined }) {
     this.#sequencer = rooms.sequencer
     this.#tiles = rooms.tiles
-    this.#signing = rooms.signing
+    this.#headFor = rooms.headFor
     this.#dataDir = options.dataDir
     this.#published = options.published
+    this.#note = options.published?.note
     this.#partials.last = partialsOf(options.published?.size ?? 0)
   }
 
@@ -62,8 +69,33 @@ export class Publisher {
     }
   }
 
+  /** Runs work while nothing is being published, such as on the pack that publications write. */
+  async alone<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#underWay !== undefined) await this.#underWay.catch(() => undefined)
+    const working = work()
+    this.#underWay = working
+      .then(
+        () => undefined,
+        () => undefined,
+      )
+      .finally(() => {
+        this.#underWay = undefined
+      })
+    return working
+  }
+
+  /** Puts cosignatures that came late under the checkpoint that is published, if it is of this head. */
+  async renew(head: Head): Promise<void> {
+    while (this.#underWay !== undefined) await this.#underWay.catch(() => undefined)
+    if (this.#published?.size !== head.size || this.#note === head.note) return
+    this.#underWay = this.#putCheckpoint(head).finally(() => {
+      this.#underWay = undefined
+    })
+    await this.#underWay
+  }
+
   async #publish(): Promise<void> {
-    const head = await this.#signing.upTo(this.#sequencer.durable.size)
+    const head = await this.#headFor(this.#sequencer.durable.size)
     const from = this.#published?.size ?? 0
     if (head.size <= from) return
     // Private content first: a reader of a leaf that can be seen finds its addenda.
@@ -71,9 +103,8 @@ export class Publisher {
     // A crash up to here leaves files that no checkpoint refers to; they are written again, the same bytes.
     await this.#putTiles(from, head.size)
     await this.#tiles.settle()
-    await this.#tiles.putCheckpoint(head.note)
+    await this.#putCheckpoint(head)
     // Published. A crash from here on leaves segments and partial tiles that nobody needs.
-    this.#published = head
     this.#tail = tail
     this.#sequencer.tree.release(head.size)
     await this.#sequencer.wal.dropBelow(head.size)
@@ -84,6 +115,13 @@ export class Publisher {
       before: this.#partials.last.filter((tile) => !stays.has(keyOf(tile))),
       last: current,
     }
+  }
+
+  async #putCheckpoint(head: Head): Promise<void> {
+    const { note } = head
+    await this.#tiles.putCheckpoint(note)
+    this.#published = head
+    this.#note = note
   }
 
   /** Writes entry bundles and packs of records `from` up to `to`; returns the partial bundle at the end. */
@@ -183,8 +221,8 @@ async function putAddenda(packs: PackWriter, frame: Frame): Promise<void> {
   eachEntry(frame.entries, (entry) => counts.push(addendaCount(entry)))
   let next = 0
   for (const [n, count] of counts.entries()) {
-    for (const [ordinal, content] of addenda.slice(next, next + count).entries()) {
-      await packs.add(frame.firstIndex + n, ordinal, content)
+    for (const [ordinal, addendum] of addenda.slice(next, next + count).entries()) {
+      await packs.add(frame.firstIndex + n, ordinal, addendum)
     }
     next += count
   }

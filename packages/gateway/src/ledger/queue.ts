@@ -4,15 +4,18 @@
  */
 import type { AcknowledgementLevel } from '@countersign/record/vocabulary'
 import { putAddendum, putEntry, sectionBytes } from './entries.ts'
-import { appendRoom } from './protocol.ts'
+import type { StoredAddendum } from './entries.ts'
+import { appendRoom, wireLevel } from './protocol.ts'
+import type { WireLevel } from './protocol.ts'
 
 /** One draft in its final bytes, and who waits for it. */
 export interface Waiting {
   readonly entry: Uint8Array
-  readonly addenda: readonly Uint8Array[]
+  readonly addenda: readonly StoredAddendum[]
   readonly bytes: number
   readonly level: AcknowledgementLevel
-  readonly resolve: (leafIndex: number) => void
+  /** Called for each level that the record reaches, up to `level`. */
+  readonly reached: (level: AcknowledgementLevel, leafIndex: number) => void
   /** Also after it was called, the draft stays queued. */
   readonly reject: (error: Error) => void
 }
@@ -43,7 +46,7 @@ export class DraftQueue {
   }
 
   /** Takes as many drafts as one message may hold, and makes the message. At least one must be queued. */
-  send(request: number, bytesMax: number): { message: Buffer; level: 0 | 1 } {
+  send(request: number, bytesMax: number): { message: Buffer; level: WireLevel } {
     let [bytes, count] = [0, 0]
     for (const draft of this.#queued) {
       if (count > 0 && bytes + draft.bytes > bytesMax) break
@@ -80,14 +83,18 @@ export class DraftQueue {
   }
 }
 
-function encode(request: number, drafts: readonly Waiting[]): { message: Buffer; level: 0 | 1 } {
+function encode(
+  request: number,
+  drafts: readonly Waiting[],
+): { message: Buffer; level: WireLevel } {
   let [entriesBytes, addendaBytes] = [0, 0]
-  let level: 0 | 1 = 0
+  let level: WireLevel = 0
   for (const draft of drafts) {
     const inEntries = sectionBytes(draft.entry, [])
     entriesBytes += inEntries
     addendaBytes += draft.bytes - inEntries
-    if (draft.level === 'D1') level = 1
+    const asked = wireLevel(draft.level)
+    if (asked > level) level = asked
   }
   const { message, entries, addenda } = appendRoom(request, {
     level,

@@ -3,8 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { checkLedger, connectLedger, runLedger, runSigner } from '../ledger.ts'
+import { checkLedger, connectLedger, runLedger } from '../ledger.ts'
 import { systemClock } from '../platform.ts'
+import { runSigner } from '../witness.ts'
 import { makeDraft, makeLog } from './testing/setup.ts'
 
 interface Got {

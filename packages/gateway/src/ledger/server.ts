@@ -5,7 +5,7 @@
 import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
 import { faultOf } from './entries.ts'
-import { LedgerError } from './errors.ts'
+import { LedgerError, rethrow } from './errors.ts'
 import {
   CONNECTIONS_MAX,
   ENTRIES_COUNT_MAX,
@@ -16,6 +16,7 @@ import {
   ANSWER,
   decodeAppend,
   decodeNumber,
+  decodeProve,
   encodeError,
   encodeMessage,
   encodeNumber,
@@ -33,7 +34,8 @@ export interface Backend {
   /** Why no record is taken now, if so. */
   fullness(): string | undefined
   upToSigned(size: number): Promise<number>
-  prove(index: number): Promise<string>
+  upToWitnessed(size: number): Promise<number>
+  prove(index: number, level: 1 | 2): Promise<string>
   entries(from: number, count: number): Promise<Buffer>
   status(pending: number): LedgerStatus
   publish(): Promise<void>
@@ -129,8 +131,8 @@ export class LedgerSocket {
       case MessageType.status:
         return this.#answerStatus(connection, { type, request })
       case MessageType.prove: {
-        const index = decodeNumber(payload)
-        return this.#question(connection, request, async () => this.#prove(request, index))
+        const wanted = decodeProve(payload)
+        return this.#question(connection, request, async () => this.#prove(request, wanted))
       }
       case MessageType.entries: {
         const from = decodeNumber(payload)
@@ -184,7 +186,7 @@ export class LedgerSocket {
       committed: (firstIndex) => {
         if (!socket.writable) return
         socket.write(encodeNumber(MessageType.append + ANSWER, request, firstIndex))
-        if (level === 1) this.#answerSigned(socket, request, firstIndex + count)
+        if (level > 0) this.#answerLevels(socket, request, { size: firstIndex + count, level })
       },
     })
     this.#waitingCount += count
@@ -196,11 +198,27 @@ export class LedgerSocket {
     })
   }
 
-  #answerSigned(socket: Socket, request: number, size: number): void {
-    this.#backend.upToSigned(size).then(
-      (signed) => socket.write(encodeNumber(MessageType.signed, request, signed)),
-      (error: unknown) => socket.write(encodeError(request, describe(error))),
-    )
+  /** Signing and witnessing are asked for at once, and answered in their order. */
+  #answerLevels(
+    socket: Socket,
+    request: number,
+    { size, level }: { size: number; level: number },
+  ): void {
+    const answers: [type: number, reached: Promise<number>][] = [
+      [MessageType.signed, this.#backend.upToSigned(size)],
+    ]
+    if (level === 2) answers.push([MessageType.witnessed, this.#backend.upToWitnessed(size)])
+    const answerAll = async (): Promise<void> => {
+      for (const [type, reached] of answers) {
+        const head = await reached
+        if (socket.writable) socket.write(encodeNumber(type, request, head))
+      }
+    }
+    // Awaited below, in order; one that fails meanwhile must not count as unheard.
+    for (const [, reached] of answers) reached.catch(() => undefined)
+    answerAll().catch((error: unknown) => {
+      if (socket.writable) socket.write(encodeError(request, describe(error)))
+    })
   }
 
   #answerStatus(
@@ -227,8 +245,8 @@ export class LedgerSocket {
       }, rethrow)
   }
 
-  async #prove(request: number, index: number): Promise<Buffer> {
-    const text = await this.#backend.prove(index)
+  async #prove(request: number, { index, level }: ReturnType<typeof decodeProve>): Promise<Buffer> {
+    const text = await this.#backend.prove(index, level)
     return encodeMessage(MessageType.prove + ANSWER, request, Buffer.from(text))
   }
 
@@ -253,13 +271,6 @@ function describe(error: unknown): { code: string; message: string } {
     code: 'LEDGER_UNAVAILABLE',
     message: error instanceof Error ? error.message : String(error),
   }
-}
-
-/** A failure that nobody foresaw is a programmer's error: it must end the process, not a promise. */
-function rethrow(error: unknown): void {
-  queueMicrotask(() => {
-    throw error
-  })
 }
 
 function protocol(what: string): LedgerError {

@@ -65,15 +65,16 @@ export class Signing {
     }
   }
 
-  /**
-   * The receipt of one record, at D1.
-   * @returns the text of a `.tlog-proof`.
-   * @throws as `upTo`
-   */
-  async prove(index: number): Promise<string> {
-    const { size, note } = await this.upTo(index + 1)
+  /** The receipt of one record under a head that was signed: the text of a `.tlog-proof`. */
+  async receipt(index: number, { size, note }: Head): Promise<string> {
     const proof = await inclusionProofAsync(index, size, this.#source)
     return formatReceipt({ index: BigInt(index), proof, checkpoint: note })
+  }
+
+  /** What shows that the first `newSize` records begin with the first `oldSize`; nothing needs to be shown from 0 on. */
+  async consistency(oldSize: number, newSize: number): Promise<Uint8Array[]> {
+    if (oldSize === 0) return []
+    return consistencyProofAsync(oldSize, newSize, this.#source)
   }
 
   async #signDurable(): Promise<void> {
@@ -91,7 +92,7 @@ export class Signing {
     })
     const checkpoint = formatNote(text, [line])
     for (let attempt = 0; attempt < SIGNER_CONFLICTS_MAX; attempt++) {
-      const proof = await this.#consistency(durable)
+      const proof = await this.consistency(this.#latest, durable.size)
       const answer = await this.#options.signer.addCheckpoint({
         oldSize: BigInt(this.#latest),
         proof,
@@ -108,11 +109,6 @@ export class Signing {
       'SIGNER_REFUSED',
       'could not sign: the signer keeps changing its mind about the last size',
     )
-  }
-
-  async #consistency({ size }: Durable): Promise<Uint8Array[]> {
-    if (this.#latest === 0) return []
-    return consistencyProofAsync(this.#latest, size, this.#source)
   }
 
   async #accept({ size, root }: Durable, note: string): Promise<void> {

@@ -101,7 +101,7 @@ test('sections that do not hold together are refused with a reason', () => {
   const entries = Buffer.alloc(sectionBytes(entry, []))
   putEntry(entries, 0, entry)
   const addenda = Buffer.alloc(4 + addendum.length)
-  putAddendum(addenda, 0, addendum)
+  putAddendum(addenda, 0, { content: addendum })
   equal(faultOf({ count: 1, entries, addenda }), undefined)
   match(faultOf({ count: 2, entries, addenda }) ?? '', /entry 1 of 2/)
   match(

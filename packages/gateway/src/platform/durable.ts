@@ -27,7 +27,7 @@ export async function writeDurably(
 /** As `writeDurably`, but the caller syncs the folder: once for many files. */
 export async function replaceFile(
   path: string,
-  bytes: Uint8Array | string,
+  bytes: Uint8Array | string | AsyncIterable<Uint8Array>,
   { mode = 0o644, temporary = dirname(path) }: PlaceOptions = {},
 ): Promise<void> {
   const draft = join(temporary, `${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)

@@ -3,7 +3,11 @@
  * DNS, `decideAddresses` every address the name resolved to, and picks the one to dial.
  */
 import type { Actor, Captured, Decision, RecordMode } from '@countersign/record/vocabulary'
-import type { CaptureDepth, DecisionReason } from '@countersign/record/vocabulary'
+import type {
+  AcknowledgementLevel,
+  CaptureDepth,
+  DecisionReason,
+} from '@countersign/record/vocabulary'
 import type { Config, EgressConfig } from '../config/schema.ts'
 import {
   acceptable,
@@ -25,6 +29,7 @@ interface Caller {
   readonly at: string
   readonly mode: EgressConfig['mode']
   readonly recordMode: RecordMode
+  readonly acknowledge: AcknowledgementLevel
   readonly depth: CaptureDepth
   readonly labels: readonly string[]
   readonly allow: HostPatterns
@@ -66,6 +71,7 @@ export function compileEgress(config: Config, policyHash: string): Egress {
       at,
       mode: egress.mode,
       recordMode: egress.recordMode ?? config.ledger.mode,
+      acknowledge: egress.acknowledge,
       depth: egress.record,
       labels: egress.labels,
       allow: compileHostPatterns(egress.allow),
@@ -306,6 +312,7 @@ function standingOf(
   return {
     policyHash: egress.policyHash,
     mode: caller?.recordMode ?? egress.mode,
+    acknowledge: caller?.acknowledge ?? 'D0',
     // A tunnel that is not opened shows nothing to record, whatever is asked for.
     depth: isTunnel ? 'opaque' : (caller?.depth ?? 'meta'),
     labels: caller?.labels ?? [],

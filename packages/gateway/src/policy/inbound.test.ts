@@ -57,6 +57,7 @@ test('a grant to a group opens the route whose permission its role carries', () 
     wouldDeny: false,
     policyHash: policy.hash,
     mode: 'strict',
+    acknowledge: 'D0',
     depth: 'headers',
     labels: ['pii'],
     roles: ['support'],

@@ -1,5 +1,11 @@
 /** Inbound: Host to service, method and path to route, route to permission, permission to a grant of the actor. */
-import type { Actor, Captured, Decision, RecordMode } from '@countersign/record/vocabulary'
+import type {
+  AcknowledgementLevel,
+  Actor,
+  Captured,
+  Decision,
+  RecordMode,
+} from '@countersign/record/vocabulary'
 import { parseRouteTemplate } from '../config/schema.ts'
 import type { Config, RouteConfig, RouteTemplate } from '../config/schema.ts'
 import { PolicyError } from './errors.ts'
@@ -22,6 +28,7 @@ interface Route {
   readonly isPublic: boolean
   readonly roles: ReadonlySet<string>
   readonly mode: RecordMode
+  readonly acknowledge: AcknowledgementLevel
   readonly depth: RouteConfig['record']
   readonly labels: readonly string[]
 }
@@ -226,6 +233,7 @@ function unplaced(inbound: Inbound, roles: readonly string[], site: Site | undef
   return {
     policyHash: inbound.policyHash,
     mode: inbound.mode,
+    acknowledge: 'D0',
     depth: 'meta',
     labels: [],
     roles,
@@ -239,6 +247,7 @@ function standingOn(inbound: Inbound, route: Route, roles: readonly string[]): S
   return {
     policyHash: inbound.policyHash,
     mode: route.mode,
+    acknowledge: route.acknowledge,
     depth: route.depth,
     labels: route.labels,
     roles,
@@ -304,6 +313,7 @@ function compileRoute(source: RouteSource): { compiled: Route; template: RouteTe
     isPublic: route.public,
     roles,
     mode: route.mode ?? config.ledger.mode,
+    acknowledge: route.acknowledge,
     depth: route.record,
     labels: route.labels,
   }

@@ -30,6 +30,7 @@ export function decisionOf(standing: Standing, verdict: Verdict): Decision {
     wouldDeny: verdict.wouldDeny ?? false,
     policyHash: standing.policyHash,
     mode: standing.mode,
+    acknowledge: standing.acknowledge,
     depth: standing.depth,
     labels: standing.labels,
     roles: standing.roles,

@@ -26,6 +26,7 @@ export const allowed: Decision = {
   wouldDeny: false,
   policyHash: '00',
   mode: 'strict',
+  acknowledge: 'D0',
   depth: 'meta',
   labels: [],
   roles: ['support'],

@@ -10,10 +10,10 @@ import { openIds } from '@countersign/record/id'
 import type { Draft } from '@countersign/record/leaf'
 import { formatSkey, formatVkey, keyId } from '@countersign/tlog/key'
 import { ed25519PublicKey, sha256, systemClock } from '../../platform.ts'
+import { createSignerState } from '../../witness.ts'
+import type { SignerOptions } from '../../witness.ts'
 import { createLog } from '../create.ts'
 import type { LedgerOptions } from '../process.ts'
-import { createSignerState } from '../signer-state.ts'
-import type { SignerOptions } from '../signer.ts'
 
 export const ORIGIN = 'log.example.com/test'
 
@@ -111,7 +111,8 @@ export async function startProcess(
   options: object,
   under: readonly string[] = [],
 ): Promise<TestProcess> {
-  const main = fileURLToPath(new URL(`./${kind}-main.ts`, import.meta.url))
+  const room = kind === 'ledger' ? '.' : '../../witness/testing'
+  const main = fileURLToPath(new URL(`${room}/${kind}-main.ts`, import.meta.url))
   const [command, ...args] = [
     ...under,
     process.execPath,

@@ -66,6 +66,7 @@ export const allowing: Decision = {
   wouldDeny: false,
   policyHash: '00',
   mode: 'strict',
+  acknowledge: 'D0',
   depth: 'meta',
   labels: [],
   roles: [],

@@ -1,0 +1,10 @@
+/** Seal: addenda in clear -> ciphertexts with envelopes, and back while their keys are there. It stores no addendum and writes no record. */
+export { SealError } from './seal/errors.ts'
+export type { SealErrorCode } from './seal/errors.ts'
+export { readTenantKey } from './seal/tenant-key.ts'
+export type { TenantKey } from './seal/tenant-key.ts'
+export { destroyKey } from './seal/key-store.ts'
+export { openSealing } from './seal/sealing.ts'
+export type { Sealing, SealingOptions } from './seal/sealing.ts'
+export { openUnsealing } from './seal/unsealing.ts'
+export type { AddendumKey, SealedPlace, Unsealed, Unsealing } from './seal/unsealing.ts'

@@ -1,0 +1,70 @@
+/**
+ * What lies beside a sealed addendum: under whose key it was sealed, and its own key, wrapped by that one. It is private, is no
+ * part of what a leaf names by digest, and is worth nothing once the subject's key is destroyed. @see docs/spec/sealing.md
+ */
+import { RecordError } from './errors.ts'
+import type { Leaf } from './leaf.ts'
+
+/** The envelope of one addendum. */
+export interface Envelope {
+  readonly subject: string
+  /** The addendum's key under the subject's: RFC 3394, 40 bytes. */
+  readonly wrappedKey: Uint8Array
+}
+
+/** Bytes of a wrapped 32-byte key. */
+export const WRAPPED_KEY_BYTES = 40
+/** Characters of a subject. */
+export const SUBJECT_CHARACTERS_MAX = 64
+
+const VERSION = 1
+const HEAD_BYTES = 2
+const PRINTABLE = /^[\x21-\x7e]{1,64}$/
+
+/**
+ * Writes an envelope.
+ * @throws {RecordError} `RECORD_MALFORMED` for a subject that is empty, over 64 characters or not printable ASCII, or another length of key.
+ */
+export function encodeEnvelope({ subject, wrappedKey }: Envelope): Uint8Array {
+  if (!PRINTABLE.test(subject) || wrappedKey.length !== WRAPPED_KEY_BYTES)
+    throw malformed('a subject is 1 to 64 printable characters, and a wrapped key 40 bytes')
+  const envelope = new Uint8Array(HEAD_BYTES + subject.length + WRAPPED_KEY_BYTES)
+  envelope[0] = VERSION
+  envelope[1] = subject.length
+  for (let at = 0; at < subject.length; at++) envelope[HEAD_BYTES + at] = subject.charCodeAt(at)
+  envelope.set(wrappedKey, HEAD_BYTES + subject.length)
+  return envelope
+}
+
+/** Bytes of the envelope at the start of `bytes`; undefined when none that we know begins there, or it is cut short. */
+export function envelopeBytes(bytes: Uint8Array): number | undefined {
+  const [version, subjectBytes = 0] = bytes
+  if (version !== VERSION || subjectBytes === 0 || subjectBytes > SUBJECT_CHARACTERS_MAX)
+    return undefined
+  const end = HEAD_BYTES + subjectBytes + WRAPPED_KEY_BYTES
+  return end <= bytes.length ? end : undefined
+}
+
+/** Reads an envelope that fills `envelope`. @throws {RecordError} `RECORD_MALFORMED` */
+export function decodeEnvelope(envelope: Uint8Array): Envelope {
+  const end = envelopeBytes(envelope)
+  if (end !== envelope.length) throw malformed('it has another length than it says')
+  const subject = String.fromCharCode(...envelope.subarray(HEAD_BYTES, end - WRAPPED_KEY_BYTES))
+  if (!PRINTABLE.test(subject)) throw malformed('its subject is not printable')
+  return { subject, wrappedKey: envelope.subarray(end - WRAPPED_KEY_BYTES) }
+}
+
+/**
+ * The context under which an addendum is sealed: it opens in its own place alone.
+ * @param ordinal its place among the addenda of the record, from 0.
+ */
+export function sealingContext(
+  { id, phase }: Pick<Leaf, 'id' | 'phase'>,
+  ordinal: number,
+): Uint8Array {
+  return Uint8Array.from(`${id} ${phase} ${ordinal}`, (character) => character.charCodeAt(0))
+}
+
+function malformed(why: string): RecordError {
+  return new RecordError('RECORD_MALFORMED', `could not use an envelope: ${why}`)
+}

@@ -1,0 +1,40 @@
+/** The how-to pages: those with shell blocks are run; in the others every command and option must at least exist. */
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { test } from 'node:test'
+import { commandUsage } from '../packages/gateway/src/cli.ts'
+import { checkDocument, DOCUMENT_TIMEOUT_MS } from './documents.ts'
+
+const root = resolve(import.meta.dirname, '..')
+const pages = globSync('docs/how-to/*.md', { cwd: root }).toSorted()
+const textOf = (path: string): string => readFileSync(join(root, path), 'utf8')
+
+for (const path of pages.filter((page) => /^```sh$/m.test(textOf(page)))) {
+  test(
+    `every shell block of ${path} does what it says`,
+    {
+      timeout: DOCUMENT_TIMEOUT_MS,
+    },
+    async () => {
+      const { blocks } = await checkDocument(path)
+      assert.ok(blocks.length > 0)
+    },
+  )
+}
+
+test('every command in the how-to pages exists, with its options', () => {
+  let seen = 0
+  for (const path of pages) {
+    for (const [, words = ''] of textOf(path).matchAll(/^(?:\w+=\$\()?(countersign [^\n|)]+)/gm)) {
+      seen += 1
+      const [, name = '', ...rest] = words.trim().split(/\s+/)
+      const help = commandUsage[name] ?? ''
+      assert.notEqual(help, '', `${path}: ${words}`)
+      for (const option of rest.filter((word) => /^--?[a-z]/.test(word))) {
+        assert.match(help, new RegExp(`(^|[\\s[|])${option}\\b`, 'm'), `${path}: ${words}`)
+      }
+    }
+  }
+  assert.ok(seen >= 12, `saw ${seen} commands`)
+})
