@@ -40,7 +40,7 @@ export const sharedTypes: readonly string[] = ['config/schema.ts', 'capture/exch
 
 /** Packages from the registry, and the places of the gateway that may name them. */
 export const dependencyPlaces: Readonly<Record<string, readonly Place[]>> = {
-  '@node-rs/crc32': ['ledger', 'platform'],
+  '@node-rs/crc32': ['ledger', 'witness'],
   'ipaddr.js': ['policy', 'capture', 'identity', 'config', 'gateway'],
   jose: ['identity', 'demo'],
   pino: ['gateway'],

@@ -1,6 +1,6 @@
 /** A log that the real signer and ledger write, grown from one size to the next and published at each. */
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ENTRY_BYTES_MAX } from '@countersign/tlog/bundle'
 import { leafIndex } from '@countersign/tlog/size'
@@ -47,11 +47,14 @@ export async function openGrownLog(): Promise<GrownLog> {
     assert.ok(found !== undefined, `no record ${index}`)
     return found
   }
+  // The programs of others read a file with one key: the log's Ed25519 key.
+  const vkeyFile = join(rig.dir, 'ed25519.vkey')
+  await writeFile(vkeyFile, `${rig.vkey}\n`)
   return {
     rig,
     folder: layout.log,
     url: `http://127.0.0.1:${rig.ports.log}`,
-    vkeyFile: join(rig.dir, 'log.vkey'),
+    vkeyFile,
     growTo: async (size) => {
       await appendUpTo(ledger, size)
       await ledger.publish()

@@ -123,7 +123,7 @@ test(
     const proof = await prove(log, 100, 300)
     const add = async (oldSize: bigint, checkpoint: string, hashes = proof) =>
       await witness.addCheckpoint(formatAddCheckpoint({ oldSize, proof: hashes, checkpoint }))
-    const skey = (await readFile(join(log.rig.dir, 'secrets/log.skey'), 'utf8')).trim()
+    const [skey = ''] = (await readFile(join(log.rig.dir, 'secrets/log.skey'), 'utf8')).split('\n')
     const fork = (size: bigint): Promise<string> =>
       sign(formatCheckpoint({ origin: log.rig.origin, size, root: sha256(Buffer.from('?')) }), skey)
 

@@ -139,7 +139,7 @@ export async function openRig(wanted: (ports: Ports) => Wanted): Promise<Rig> {
   assert.equal(init.code, 0, init.stderr)
   await write(wanted(ports))
   const dataDir = join(dir, 'countersign-data')
-  const vkey = (await readFile(join(dir, 'log.vkey'), 'utf8')).trim()
+  const [vkey = ''] = (await readFile(join(dir, 'log.vkey'), 'utf8')).split('\n')
   return {
     dir,
     dataDir,

@@ -62,7 +62,7 @@ for (const { name, skey, keyName, id, type, seed, publicKey } of vectors.validPr
   test(`a private key reads and writes: ${name}`, () => {
     const key = parseSkey(skey, sha256, publicKeyOf)
     assert.deepEqual({ ...key, seed: encodeHex(key.seed) }, { name: keyName, id, type, seed })
-    assert.equal(encodeHex(publicKeyOf(key.seed)), publicKey)
+    assert.equal(encodeHex(publicKeyOf(key.seed, type)), publicKey)
     assert.equal(formatSkey(key), skey)
   })
 }
@@ -80,6 +80,22 @@ test('an error about a private key does not hold the key', () => {
       (error: Error) => !error.message.includes(secret),
     )
   }
+})
+
+test('any ML-DSA-44 key reads back from its vkey, and any seed from its private key', () => {
+  const bytes = (length: number): fc.Arbitrary<Uint8Array> =>
+    fc.uint8Array({ minLength: length, maxLength: length }).map((raw) => Uint8Array.from(raw))
+  const type = SignatureType.mlDsa44
+  fc.assert(
+    fc.property(bytes(1312), bytes(32), (publicKey, seed) => {
+      const key = { name: 'pq.example', type, publicKey }
+      const id = keyId(key, sha256)
+      assert.deepEqual(parseVkey(formatVkey({ ...key, id }), sha256), { ...key, id })
+      const secret = { name: 'pq.example', type, id, seed }
+      assert.deepEqual(parseSkey(formatSkey(secret), sha256), secret)
+    }),
+    { numRuns: 20 },
+  )
 })
 
 test('any key reads back from its vkey', () => {

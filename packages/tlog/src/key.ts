@@ -17,6 +17,9 @@ export type Ed25519Sign = (message: Uint8Array) => Uint8Array | Promise<Uint8Arr
 /** Checks an ML-DSA-44 signature (FIPS 204, pure, empty context): 1312-byte key, 2420-byte signature. */
 export type MlDsa44Verify = Ed25519Verify
 
+/** Makes a 2420-byte ML-DSA-44 signature (FIPS 204, pure, empty context) with a key it holds. */
+export type MlDsa44Sign = Ed25519Sign
+
 /** The assigned type bytes of signed-note that this package knows. */
 export const SignatureType: {
   readonly ed25519: 0x01
@@ -36,7 +39,7 @@ export interface VerifierKey {
   readonly publicKey: Uint8Array
 }
 
-/** A private key with its name: `seed` is the 32-byte Ed25519 seed, a secret. */
+/** A private key with its name: `seed` is the 32-byte seed of Ed25519 (RFC 8032) or ML-DSA-44 (FIPS 204, xi), a secret. */
 export interface SignerKey {
   readonly name: string
   readonly id: number
@@ -107,13 +110,13 @@ export function keyId(
 
 /**
  * Reads a private key: `PRIVATE+KEY+<name>+<8 hex digits>+<base64(type || 32-byte seed)>`.
- * @param publicKeyOf derives the public key of a seed; without it the id cannot be checked, since it is a hash of the public key.
+ * @param publicKeyOf derives the public key of a seed, by the type of the key; without it the id cannot be checked, since it is a hash of the public key.
  * @throws {TlogError} `KEY_MALFORMED`, `KEY_NAME_INVALID`, `KEY_TYPE_UNSUPPORTED`, `KEY_ID_MISMATCH`, `BASE64_MALFORMED`
  */
 export function parseSkey(
   text: string,
   sha256: Sha256,
-  publicKeyOf?: (seed: Uint8Array) => Uint8Array,
+  publicKeyOf?: (seed: Uint8Array, type: number) => Uint8Array,
 ): SignerKey {
   if (!text.startsWith(SKEY_PREFIX)) throw malformedKey(`a private key starts with ${SKEY_PREFIX}`)
   const {
@@ -125,7 +128,7 @@ export function parseSkey(
   const key: SignerKey = { name, id, type, seed }
   checkSigner(key)
   if (publicKeyOf !== undefined)
-    checkVerifierKey({ name, id, type, publicKey: publicKeyOf(seed) }, sha256)
+    checkVerifierKey({ name, id, type, publicKey: publicKeyOf(seed, type) }, sha256)
   return key
 }
 
@@ -197,9 +200,8 @@ function checkEd25519Point(publicKey: Uint8Array): void {
 }
 
 function checkSigner(key: SignerKey): void {
-  if (key.type !== SignatureType.ed25519 && key.type !== SignatureType.cosignatureV1)
-    throw unsupportedType(key.type)
-  if (key.seed.length !== SEED_BYTES) throw malformedKey(`an Ed25519 seed is ${SEED_BYTES} bytes`)
+  if (!PUBLIC_KEY_BYTES.has(key.type)) throw unsupportedType(key.type)
+  if (key.seed.length !== SEED_BYTES) throw malformedKey(`a seed is ${SEED_BYTES} bytes`)
 }
 
 interface KeyText {

@@ -9,6 +9,7 @@ import {
 import { TlogError } from './errors.ts'
 import type { Sha256 } from './hash.ts'
 import { decodeHex } from './base64.ts'
+import { SignatureType } from './key.ts'
 import type { Ed25519Sign, Ed25519Verify, MlDsa44Verify } from './key.ts'
 
 /** What the tests of this package pass in: the hash and the signatures of node:crypto. */
@@ -30,22 +31,24 @@ export const verifyMlDsa44: MlDsa44Verify = (publicKey, message, signature) => {
 // The fixed head of a PKCS #8 private key with an Ed25519 seed (RFC 8410).
 const ED25519_PKCS8 = decodeHex('302e020100300506032b657004220420')
 
-function privateKeyOf(seed: Uint8Array): ReturnType<typeof createPrivateKey> {
-  return createPrivateKey({
-    key: Buffer.concat([ED25519_PKCS8, seed]),
-    format: 'der',
-    type: 'pkcs8',
-  })
+// The same with an ML-DSA-44 seed, in the seed-only form of RFC 9881.
+const ML_DSA_44_PKCS8 = decodeHex('3034020100300b060960864801650304031104228020')
+
+function privateKeyOf(seed: Uint8Array, type: number): ReturnType<typeof createPrivateKey> {
+  const head = type === SignatureType.mlDsa44 ? ML_DSA_44_PKCS8 : ED25519_PKCS8
+  return createPrivateKey({ key: Buffer.concat([head, seed]), format: 'der', type: 'pkcs8' })
 }
 
-export function signer(seed: Uint8Array): Ed25519Sign {
-  const key = privateKeyOf(seed)
+/** Signs with a seed, by the type of its key. */
+export function signer(seed: Uint8Array, type: number = SignatureType.ed25519): Ed25519Sign {
+  const key = privateKeyOf(seed, type)
   return (message) => signWith(null, message, key)
 }
 
-export function publicKeyOf(seed: Uint8Array): Uint8Array {
-  const { x } = createPublicKey(privateKeyOf(seed)).export({ format: 'jwk' })
-  return Buffer.from(x ?? '', 'base64url')
+/** The raw public key of a seed, by the type of its key. */
+export function publicKeyOf(seed: Uint8Array, type: number = SignatureType.ed25519): Uint8Array {
+  const der = createPublicKey(privateKeyOf(seed, type)).export({ format: 'der', type: 'spki' })
+  return new Uint8Array(der.subarray(type === SignatureType.mlDsa44 ? ML_DSA_44_SPKI.length : 12))
 }
 
 export function throwsCode(act: () => unknown, code: string, what?: string): void {

@@ -1,5 +1,6 @@
-/** What the checks need of Node: its hash, its Ed25519, and the files of a log in a directory or behind a URL. */
+/** What the checks need of Node: its hash, its signatures, and the files of a log in a directory or behind a URL. */
 import { createPublicKey, hash, verify } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
@@ -11,6 +12,8 @@ import type { Crypto, LogSource, Room } from './source.ts'
 
 // RFC 8410: what stands before the 32 raw bytes in the DER of a public Ed25519 key.
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
+// RFC 9881: the same of an ML-DSA-44 key.
+const ML_DSA_44_PREFIX = Buffer.from('30820532300b06096086480165030403110382052100', 'hex')
 const FETCH_TIMEOUT_MS = 30_000
 /** A bundle of 256 entries of 1 KiB; more is taken when needed. */
 const ROOM_BYTES = 256 * 1024
@@ -28,14 +31,14 @@ export const nodeCrypto: Crypto = {
     return digest
   },
   sha256Into,
-  ed25519Verify: (publicKey, message, signature) => {
-    const key = createPublicKey({
-      key: Buffer.concat([SPKI_PREFIX, publicKey]),
-      format: 'der',
-      type: 'spki',
-    })
-    return verify(null, message, key, signature)
-  },
+  ed25519Verify: (publicKey, message, signature) =>
+    verify(null, message, spki(SPKI_PREFIX, publicKey), signature),
+  verifyMlDsa44: (publicKey, message, signature) =>
+    verify(null, message, spki(ML_DSA_44_PREFIX, publicKey), signature),
+}
+
+function spki(head: Uint8Array, publicKey: Uint8Array): KeyObject {
+  return createPublicKey({ key: Buffer.concat([head, publicKey]), format: 'der', type: 'spki' })
 }
 
 /** A log in a directory. Reading is synchronous: it is what the thread is there for, and twice as fast for small files. */

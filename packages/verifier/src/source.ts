@@ -1,7 +1,7 @@
 /** Where the files of a log come from. The checks know nothing else of the world, so they run wherever bytes can be fetched. */
 import { decodeBundle } from '@countersign/tlog/bundle'
 import type { Sha256 } from '@countersign/tlog/hash'
-import type { Ed25519Verify } from '@countersign/tlog/key'
+import type { Ed25519Verify, MlDsa44Verify } from '@countersign/tlog/key'
 import { HASH_BYTES } from '@countersign/tlog/hash'
 import { TILE_WIDTH, tilePath } from '@countersign/tlog/tile'
 import type { Tile } from '@countersign/tlog/tile'
@@ -34,6 +34,8 @@ export interface Crypto {
   readonly sha256: Sha256
   readonly sha256Into: Sha256Into
   readonly ed25519Verify: Ed25519Verify
+  /** Where there is none, keys of type 0x06 count as unknown. */
+  readonly verifyMlDsa44?: MlDsa44Verify | undefined
 }
 
 /** The bytes of a tile or bundle. A partial one may have given way to a wider one since the checkpoint: then that is cut to width. */

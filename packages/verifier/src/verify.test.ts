@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync, sign } from 'node:crypto'
 import test from 'node:test'
 
 import { encodeDraft } from '@countersign/record/encode'
 import { someDraft } from '@countersign/record/encode.testing'
-import { parseVkey } from '@countersign/tlog/key'
+import { cosignMlDsa44 } from '@countersign/tlog/cosignature'
+import { keyId, parseVkey, SignatureType } from '@countersign/tlog/key'
+import { formatNote } from '@countersign/tlog/note'
 import * as fc from 'fast-check'
 
 import { FINDINGS_MAX } from './finding.ts'
@@ -178,6 +181,41 @@ test('a checkpoint signed by another key is not believed, and neither is one wit
     byWitness.findings.map(({ code }) => code),
     ['CHECKPOINT_SIGNATURE'],
   )
+})
+
+test('a log that signs with ML-DSA-44 too is believed for either key, and for neither when one of them signed badly', async () => {
+  const { files, notes } = await logOf([3])
+  const [note = ''] = notes
+  const text = note.slice(0, note.indexOf('\n\n') + 1)
+  const origin = text.slice(0, text.indexOf('\n'))
+  const { publicKey, privateKey } = generateKeyPairSync('ml-dsa-44')
+  const named = {
+    name: origin,
+    type: SignatureType.mlDsa44,
+    publicKey: new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }).subarray(-1312)),
+  }
+  const key = { ...named, id: keyId(named, nodeCrypto.sha256) }
+  const line = await cosignMlDsa44(text, {
+    ...key,
+    timestamp: 1n,
+    sign: (message) => sign(null, message, privateKey),
+  })
+  const both = new Map(files).set('checkpoint', Buffer.from(`${note}${line}\n`))
+  const pqOnly = new Map(files).set('checkpoint', Buffer.from(formatNote(text, [line])))
+  for (const [log, given] of [
+    [both, [...keys, key]],
+    [both, keys],
+    [both, [key]],
+    [pqOnly, [key]],
+    [pqOnly, [...keys, key]],
+  ] as const)
+    assert.deepEqual((await verify(log, { keys: given })).signedBy, [origin])
+  const at = note.length + 100
+  const flipped = flip(both, 'checkpoint', at * 8)
+  assert.equal((await verify(flipped, { keys: [...keys, key] })).verified, false)
+  assert.equal((await verify(pqOnly)).verified, false, 'its key was not given')
+  const { verifyMlDsa44: _, ...without } = nodeCrypto
+  assert.equal((await verify(pqOnly, { keys: [key], crypto: without })).verified, false)
 })
 
 test('without a key the report says that no signature was checked', async () => {

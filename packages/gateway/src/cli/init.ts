@@ -1,22 +1,21 @@
 import { randomBytes } from 'node:crypto'
 import { access, mkdir } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
-import { formatSkey, formatVkey, keyId, SignatureType } from '@countersign/tlog/key'
-import type { SignerKey, VerifierKey } from '@countersign/tlog/key'
+import { SignatureType } from '@countersign/tlog/key'
 import { jsonSchema } from '../config.ts'
 import { createLog } from '../ledger.ts'
-import { ed25519PublicKey, sha256, writeDurably } from '../platform.ts'
-import { createSignerState } from '../witness.ts'
+import type { Continues } from '../ledger.ts'
+import { systemClock, writeDurably } from '../platform.ts'
+import { createSignerState, makeKey } from '../witness.ts'
 import { readArguments, usageError } from './arguments.ts'
 import { CommandError, messageOf } from './errors.ts'
 import { DEFAULT_CONFIG, VKEY_FILE } from './log-place.ts'
 import { configTemplate } from './template.ts'
 import { DONE, print, printJson, say } from './terminal.ts'
-import type { Command } from './terminal.ts'
+import type { Command, Io } from './terminal.ts'
 
 const SECRET_FILE_MODE = 0o600
 const SECRET_FOLDER_MODE = 0o700
-const SEED_BYTES = 32
 /** Of the key of the fingerprints, and of the tenant's. */
 const KEY_BYTES = 32
 
@@ -28,6 +27,7 @@ export interface Initialised {
   readonly config: string
   readonly schema: string
   readonly vkeyFile: string
+  /** The Ed25519 key of the log alone, for tools that read one key; `vkeyFile` has the ML-DSA-44 key too. */
   readonly vkey: string
   readonly data: string
   readonly signerState: string
@@ -37,7 +37,12 @@ export interface Initialised {
 export const init: Command = async (args, io) => {
   const { values, positionals } = readArguments(args, {
     command: 'init',
-    options: { origin: { type: 'string' }, json: { type: 'boolean' } },
+    options: {
+      origin: { type: 'string' },
+      continues: { type: 'string' },
+      vkey: { type: 'string' },
+      json: { type: 'boolean' },
+    },
     positionalsMax: 1,
   })
   const origin = values.origin ?? `example.com/audit/${randomBytes(4).toString('hex')}`
@@ -48,9 +53,11 @@ export const init: Command = async (args, io) => {
     )
   }
   const folder = resolve(positionals[0] ?? '.')
-  const made = await initialise({ folder, origin, config: configTemplate(origin) })
+  const rotation = await continued(origin, values, io)
+  const made = await initialise({ folder, origin, config: configTemplate(origin), rotation })
   if (values.json === true) {
-    printJson(io, { origin, ...made })
+    const continues = rotation === undefined ? {} : { continues: rotation }
+    printJson(io, { origin, ...made, ...continues })
     return DONE
   }
   const near = (path: string): string => relative('.', path) || '.'
@@ -64,6 +71,8 @@ export const init: Command = async (args, io) => {
   ])
     print(io, near(path))
   const option = folder === resolve('.') ? '' : ` --config ${near(made.config)}`
+  if (rotation !== undefined)
+    say(io, `countersign: record 0 continues ${rotation.origin} at ${rotation.size} records`)
   say(io, `countersign: ${origin} is ready. Next:`)
   say(io, `  1. put your services into ${near(made.config)}`)
   say(io, `  2. countersign keys create --name alice --type user --group support${option}`)
@@ -75,6 +84,25 @@ export const init: Command = async (args, io) => {
   return DONE
 }
 
+async function continued(
+  origin: string,
+  { continues: place, vkey }: { continues?: string; vkey?: string },
+  io: Io,
+): Promise<Continues['rotation'] | undefined> {
+  if (place === undefined) {
+    if (vkey === undefined) return undefined
+    throw usageError('init', 'could not run: --vkey is the key of the log that --continues names')
+  }
+  const { readOldLog } = await import('./old-log.ts')
+  const rotation = await readOldLog({ place, vkey }, io)
+  if (rotation.origin !== origin) return rotation
+  throw usageError(
+    'init',
+    `could not continue ${place}: it is ${origin} too, and a new key needs a new origin`,
+    'give --origin another name',
+  )
+}
+
 /**
  * Writes configuration, keys and an empty log into a folder. Nothing is overwritten: if any of it is there, nothing is done.
  * @throws {CommandError} `CANNOT_RUN`
@@ -83,8 +111,10 @@ export async function initialise(wanted: {
   folder: string
   origin: string
   config: string
+  /** Of the log that this one continues. */
+  rotation?: Continues['rotation'] | undefined
 }): Promise<Initialised> {
-  const { folder, origin, config } = wanted
+  const { folder, origin, config, rotation } = wanted
   const paths = {
     config: join(folder, DEFAULT_CONFIG),
     schema: join(folder, 'countersign.schema.json'),
@@ -97,21 +127,27 @@ export async function initialise(wanted: {
   try {
     await mkdir(folder, { recursive: true })
     await mkdir(secrets, { recursive: true, mode: SECRET_FOLDER_MODE })
-    const logKey = newKey(origin)
-    const vkey = formatVkey(logKey.verifier)
-    await writeSecret(join(secrets, 'log.skey'), `${formatSkey(logKey.signer)}\n`)
-    await writeSecret(join(secrets, 'sequencer.skey'), `${formatSkey(newKey(origin).signer)}\n`)
+    const logKeys = [SignatureType.ed25519, SignatureType.mlDsa44].map((type) =>
+      makeKey(origin, type),
+    )
+    const sequencer = makeKey(origin, SignatureType.ed25519)
+    await writeSecret(join(secrets, 'log.skey'), lines(logKeys.map(({ skey }) => skey)))
+    await writeSecret(join(secrets, 'sequencer.skey'), lines([sequencer.skey]))
+    // Public: a signer on another host knows the ledger by it.
+    await writeDurably(join(secrets, 'sequencer.vkey'), lines([sequencer.vkey]))
     for (const file of ['fingerprint.key', 'tenant.key'])
       await writeSecret(join(secrets, file), `${randomBytes(KEY_BYTES).toString('hex')}\n`)
     for (const file of ['api-keys.yaml', 'egress-orders.yaml'])
       await writeSecret(join(secrets, file), NO_KEYS)
-    await writeDurably(paths.vkeyFile, `${vkey}\n`)
+    const vkeys = logKeys.map(({ vkey }) => vkey)
+    await writeDurably(paths.vkeyFile, lines(vkeys))
     await writeDurably(paths.schema, `${JSON.stringify(jsonSchema(), undefined, 2)}\n`)
-    await createLog({ dataDir: paths.data, origin })
+    const continues = rotation === undefined ? undefined : { rotation, clock: systemClock }
+    await createLog({ dataDir: paths.data, origin, continues })
     await createSignerState({ stateDir: paths.signerState, origin })
     // Last: whoever finds a configuration finds all that it names.
     await writeDurably(paths.config, config)
-    return { ...paths, vkey }
+    return { ...paths, vkey: vkeys[0] ?? '' }
   } catch (cause) {
     throw new CommandError('CANNOT_RUN', `could not set up ${folder}: ${messageOf(cause)}`, {
       cause,
@@ -119,11 +155,8 @@ export async function initialise(wanted: {
   }
 }
 
-function newKey(name: string): { signer: SignerKey; verifier: VerifierKey } {
-  const seed = randomBytes(SEED_BYTES)
-  const unnamed = { name, type: SignatureType.ed25519, publicKey: ed25519PublicKey(seed) }
-  const id = keyId(unnamed, sha256)
-  return { signer: { name, id, type: unnamed.type, seed }, verifier: { ...unnamed, id } }
+function lines(texts: readonly string[]): string {
+  return texts.map((text) => `${text}\n`).join('')
 }
 
 async function writeSecret(path: string, text: string): Promise<void> {

@@ -15,31 +15,33 @@ import type { AddendumStore } from './record-reader.ts'
 /** Where the configuration is when nobody says. */
 export const DEFAULT_CONFIG = 'countersign.yaml'
 
-/** The public key of the log, for those who verify it: beside the configuration. */
+/** The public keys of the log, for those who verify it: beside the configuration. */
 export const VKEY_FILE = 'log.vkey'
 
-/** A log, its trusted key, and what else is at hand. */
+/** A log, its trusted keys, and what else is at hand. */
 export interface LocatedLog extends PublishedLog {
   /** The data folder of the gateway, when it is on this machine. */
   readonly dataDir: string | undefined
   readonly addenda: AddendumStore
+  /** The policy file that the configuration names, when the log is that of a configuration. */
+  readonly policyFile: string | undefined
 }
 
 export interface LogQuestion {
   /** A data folder, the folder of a log, or a URL; the configuration's log when absent. */
   readonly place?: string | undefined
   readonly config?: string | undefined
-  /** A vkey, or a file with one. */
+  /** A vkey, or a file with the keys of the log, one a line. */
   readonly vkey?: string | undefined
 }
 
 /** @throws {CommandError} `CANNOT_RUN`, `USAGE`; {FollowError} `FOLLOW_UNREADABLE`; and what `loadConfig` throws */
 export async function locateLog(question: LogQuestion): Promise<LocatedLog> {
-  const { dataDir, logPlace, vkeyFiles, configFile } = await findFolders(question)
+  const { dataDir, logPlace, vkeyFiles, configFile, policyFile } = await findFolders(question)
   const source = await openLogSource(logPlace)
-  const keys = [await trustedKey(source, { vkey: question.vkey, vkeyFiles })]
+  const keys = await trustedKeys(source, { vkey: question.vkey, vkeyFiles })
   const log = { source, keys }
-  return { ...log, dataDir, addenda: await addendaAt(log, { dataDir, configFile }) }
+  return { ...log, dataDir, policyFile, addenda: await addendaAt(log, { dataDir, configFile }) }
 }
 
 /** The folder or URL of the log that is meant, before anything in it is read. */
@@ -47,6 +49,7 @@ export async function findFolders({ place, config }: LogQuestion): Promise<{
   dataDir: string | undefined
   logPlace: string
   vkeyFiles: readonly string[]
+  policyFile?: string | undefined
   /** The configuration of the gateway whose log it is, where one is given or beside the data. */
   configFile?: string
 }> {
@@ -56,13 +59,23 @@ export async function findFolders({ place, config }: LogQuestion): Promise<{
     const { loadConfig } = await import('../config.ts')
     const loaded = await loadConfig(resolve(config ?? DEFAULT_CONFIG), { files: 'unchecked' })
     const dataDir = loaded.resolve(loaded.config.data)
-    const vkeyFiles = [join(loaded.baseDir, VKEY_FILE)]
-    return { dataDir, logPlace: join(dataDir, 'log'), vkeyFiles, configFile: loaded.path }
+    const { witnesses } = loaded.config
+    return {
+      dataDir,
+      logPlace: join(dataDir, 'log'),
+      vkeyFiles: [join(loaded.baseDir, VKEY_FILE)],
+      configFile: loaded.path,
+      policyFile: witnesses === undefined ? undefined : loaded.resolve(witnesses.policy),
+    }
   }
   const folder = resolve(place)
   const vkeyFiles = [join(folder, VKEY_FILE), join(dirname(folder), VKEY_FILE)]
-  if (await isFolder(join(folder, 'log')))
-    return { dataDir: folder, logPlace: join(folder, 'log'), vkeyFiles, ...besides(folder, config) }
+  if (await isFolder(join(folder, 'log'))) {
+    // A mirror's folder has a log too, and none of what only a ledger writes.
+    const isLedgers = await exists(join(folder, 'ledger.json'))
+    const dataDir = isLedgers ? folder : undefined
+    return { dataDir, logPlace: join(folder, 'log'), vkeyFiles, ...besides(folder, config) }
+  }
   const above = dirname(folder)
   const dataDir =
     (await isFolder(join(above, 'addenda'))) && (await isFolder(join(above, 'wal')))
@@ -82,18 +95,20 @@ function besides(dataDir: string, config: string | undefined): { configFile: str
   }
 }
 
-/** The text of a vkey, given as itself or as a file. @throws {CommandError} `CANNOT_RUN` */
-export async function readVkey(given: string): Promise<VerifierKey> {
-  const isText = given.includes('+') && !(await exists(given))
-  const text = isText
-    ? given
-    : await readFile(given, 'utf8').catch((cause: unknown) => unreadable(given, cause))
+/** The keys of a log, given as themselves or as a file, one a line. @throws {CommandError} `CANNOT_RUN` */
+export async function readVkeys(given: string): Promise<VerifierKey[]> {
+  const text = await readVkeyText(given)
+  const lines = text.split('\n').map((line) => line.trim())
   try {
-    return parseVkey(text.trim(), sha256)
+    const keys = lines
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => parseVkey(line, sha256))
+    if (keys.length === 0) throw new Error('it holds no vkey')
+    return keys
   } catch (cause) {
     throw new CommandError(
       'CANNOT_RUN',
-      `could not use ${isText ? 'the vkey' : given}: ${messageOf(cause)}`,
+      `could not use ${text === given ? 'the vkey' : given}: ${messageOf(cause)}`,
       {
         hint: 'a vkey is one line: <name>+<8 hex digits>+<base64>',
         cause,
@@ -102,12 +117,22 @@ export async function readVkey(given: string): Promise<VerifierKey> {
   }
 }
 
-async function trustedKey(
+/** The text of vkeys, given as themselves or as a file. @throws {CommandError} `CANNOT_RUN` */
+export async function readVkeyText(given: string): Promise<string> {
+  return given.includes('+') && !(await exists(given)) ? given : await readText(given)
+}
+
+/** A file of text that somebody named. @throws {CommandError} `CANNOT_RUN` */
+export async function readText(file: string): Promise<string> {
+  return await readFile(file, 'utf8').catch((cause: unknown) => unreadable(file, cause))
+}
+
+async function trustedKeys(
   source: LogSource,
   { vkey, vkeyFiles }: { vkey: string | undefined; vkeyFiles: readonly string[] },
-): Promise<VerifierKey> {
-  if (vkey !== undefined) return await readVkey(vkey)
-  for (const file of vkeyFiles) if (await exists(file)) return await readVkey(file)
+): Promise<VerifierKey[]> {
+  if (vkey !== undefined) return await readVkeys(vkey)
+  for (const file of vkeyFiles) if (await exists(file)) return await readVkeys(file)
   throw new CommandError('USAGE', `could not check ${source.name}: its key is not known`, {
     hint: 'give --vkey, which whoever runs the log publishes',
   })

@@ -7,7 +7,8 @@ import { runLedger } from '../ledger.ts'
 import type { LedgerOptions } from '../ledger.ts'
 import { ed25519PublicKey, sha256, systemClock } from '../platform.ts'
 import { runSigner } from '../witness.ts'
-import { CommandError, messageOf } from './errors.ts'
+import { codeOf, CommandError, messageOf } from './errors.ts'
+import { VKEY_FILE } from './log-place.ts'
 import type { Opened } from './processes.ts'
 import { program } from './program.ts'
 import { escapeText, say } from './terminal.ts'
@@ -17,13 +18,21 @@ type Alarm = Parameters<NonNullable<LedgerOptions['onAlarm']>>[0]
 
 export async function openSigner(loaded: LoadedConfig): Promise<Opened> {
   const { config } = loaded
-  const stateDir = loaded.resolve(config.signer.state)
+  const { signer } = config
+  if ('url' in signer) {
+    throw new CommandError(
+      'CANNOT_RUN',
+      `could not run the signer: the configuration says that it runs at ${signer.url}`,
+      { hint: "there, run 'countersign signer --listen ADDRESS:PORT'" },
+    )
+  }
   const running = await runSigner({
-    key: await readSecret(loaded.resolve(config.signer.key)),
+    key: await readSecret(loaded.resolve(signer.key)),
     sequencerVkey: vkeyOf(await readSecret(loaded.resolve(config.sequencer.key))),
-    stateDir,
+    stateDir: loaded.resolve(signer.state),
     origin: config.origin,
-    socketPath: signerSocket(loaded),
+    clock: systemClock,
+    socketPath: signerSocket(loaded, signer),
   })
   return { listening: {}, close: () => running.close() }
 }
@@ -34,7 +43,8 @@ export async function openLedger(loaded: LoadedConfig, io: Io): Promise<Opened> 
     dataDir: loaded.resolve(config.data),
     origin: config.origin,
     sequencerKey: await readSecret(loaded.resolve(config.sequencer.key)),
-    signerSocket: signerSocket(loaded),
+    ...(await signerOf(loaded)),
+    logVkey: await readFile(join(loaded.baseDir, VKEY_FILE), 'utf8').catch(absent),
     clock: systemClock,
     program: program(),
     logAddress: config.listen.log?.address,
@@ -58,10 +68,27 @@ export async function openLedger(loaded: LoadedConfig, io: Io): Promise<Opened> 
   }
 }
 
-/** Where ledger and signer meet. */
-function signerSocket(loaded: LoadedConfig): string {
-  const { config } = loaded
-  return loaded.resolve(config.signer.socket ?? join(config.signer.state, 'signer.sock'))
+type LocalSigner = Extract<LoadedConfig['config']['signer'], { key: string }>
+
+async function signerOf(
+  loaded: LoadedConfig,
+): Promise<{ signerSocket: string } | { signerUrl: { url: string; ca?: string } }> {
+  const { signer } = loaded.config
+  if (!('url' in signer)) return { signerSocket: signerSocket(loaded, signer) }
+  const { url, ca } = signer
+  if (ca === undefined) return { signerUrl: { url } }
+  return { signerUrl: { url, ca: await readFile(loaded.resolve(ca), 'utf8') } }
+}
+
+/** Where ledger and signer meet on one host. */
+function signerSocket(loaded: LoadedConfig, { socket, state }: LocalSigner): string {
+  return loaded.resolve(socket ?? join(state, 'signer.sock'))
+}
+
+/** The log's keys lie beside the configuration unless somebody moved them: then signatures are checked by others only. */
+function absent(error: unknown): undefined {
+  if (codeOf(error) === 'ENOENT') return undefined
+  throw error
 }
 
 async function witnessesOf(loaded: LoadedConfig): Promise<LedgerOptions['witnesses']> {

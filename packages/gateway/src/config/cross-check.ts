@@ -18,6 +18,7 @@ export function crossCheck(config: Config): Finding[] {
   return [
     ...checkSealing(config),
     ...checkListeners(config),
+    ...checkSigner(config),
     ...checkIdentities(config),
     ...checkGrants(config),
     ...checkServices(config),
@@ -52,6 +53,12 @@ function checkListeners(config: Config): Finding[] {
     seen.set(address, name)
   }
   return found
+}
+
+function checkSigner({ signer }: Config): Finding[] {
+  if (!('url' in signer) || isSafeUrl(signer.url, true)) return []
+  const path = ['signer', 'url']
+  return [error(path, `expected an https URL, or http on the loopback; found '${signer.url}'`)]
 }
 
 function checkIdentities(config: Config): Finding[] {

@@ -28,7 +28,7 @@ export async function checkFiles(
 
 function namedFiles(config: Config): NamedFile[] {
   const files: NamedFile[] = [
-    { path: ['signer', 'key'], file: config.signer.key, mayBeAbsent: 'the signer needs it' },
+    ...signerFiles(config.signer),
     { path: ['sequencer', 'key'], file: config.sequencer.key },
     { path: ['fingerprintKey'], file: config.fingerprintKey },
   ]
@@ -65,6 +65,12 @@ function namedFiles(config: Config): NamedFile[] {
     })
   }
   return files
+}
+
+function signerFiles(signer: Config['signer']): NamedFile[] {
+  if ('key' in signer)
+    return [{ path: ['signer', 'key'], file: signer.key, mayBeAbsent: 'the signer needs it' }]
+  return signer.ca === undefined ? [] : [{ path: ['signer', 'ca'], file: signer.ca }]
 }
 
 const noKeys = 'no key is known until `countersign keys create` makes one'

@@ -4,6 +4,7 @@
  */
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
+import { path, signer } from './signer-schema.ts'
 
 export { decodeSegment, parseRouteTemplate } from './route-template.ts'
 export type { RouteTemplate } from './route-template.ts'
@@ -34,7 +35,6 @@ function quantity(unit: 'ms' | 'B', example: string): z.ZodType<number, string> 
 const duration = (example: string): z.ZodType<number, string> => quantity('ms', example)
 const bytes = (example: string): z.ZodType<number, string> => quantity('B', example)
 
-const path = z.string().min(1).describe('A path, relative to the folder of this file.')
 const name = z
   .string()
   .regex(
@@ -330,6 +330,18 @@ const ledger = z.strictObject({
     .describe('How often a heartbeat record says that all is well, and counts.'),
 })
 
+const scrub = z.strictObject({
+  rate: bytes('4 MiB')
+    .default(4 * 1024 ** 2)
+    .refine((rate) => rate >= 1024, 'expected 1 KiB or more')
+    .describe('How much of the log on disk is read and hashed again in a second, for ever.'),
+  mirrors: z
+    .array(z.string().min(1))
+    .max(16)
+    .default([])
+    .describe('Copies of this log (URLs or folders), to repair damaged files from.'),
+})
+
 /** `countersign.yaml`, as written; `Config` is what comes out, paths still relative. */
 export const configSchema = z.strictObject({
   origin: z
@@ -343,13 +355,7 @@ export const configSchema = z.strictObject({
   data: path
     .default('./countersign-data')
     .describe('Folder of the log, its write-ahead log, and sockets.'),
-  signer: z
-    .strictObject({
-      key: path.describe('File of the signing key, made by `countersign init`.'),
-      state: path.describe('Folder in which the signer keeps what it last signed.'),
-      socket: path.optional().describe('Where it listens; in `data` by default.'),
-    })
-    .describe('The signing process: its key (made by init) and its own state.'),
+  signer,
   sequencer: z
     .strictObject({ key: path.describe('File of its key, made by `countersign init`.') })
     .describe('The key by which the ledger proves itself to the signer.'),
@@ -407,6 +413,7 @@ export const configSchema = z.strictObject({
     .default({})
     .describe('The services behind the gateway, by name.'),
   ledger: ledger.prefault({}).describe('How records are written.'),
+  scrub: scrub.prefault({}).describe('How the log on disk is looked after.'),
   limits: limits.prefault({}).describe('What one client or one request may take.'),
 })
 

@@ -20,7 +20,7 @@ import {
 } from '@countersign/tlog/tile'
 import { QUORUM_NONE } from '@countersign/tlog/witness-policy'
 import type { WitnessPolicy } from '@countersign/tlog/witness-policy'
-import { ed25519Verify, sha256 } from '../platform.ts'
+import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
 import { broken, FollowError, messageOf } from './errors.ts'
 import type { LogSource } from './log-source.ts'
 
@@ -87,6 +87,7 @@ export async function openHead(
     },
     sha256,
     verify: ed25519Verify,
+    verifyMlDsa44: mlDsa44.verify,
   })
   const { origin, root } = checkpoint
   return {

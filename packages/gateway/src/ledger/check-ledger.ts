@@ -9,13 +9,13 @@ import { Erasures } from '@countersign/record/erasures'
 import { decodeBundle } from '@countersign/tlog/bundle'
 import { CompactRange } from '@countersign/tlog/compact-range'
 import { hashLeaf } from '@countersign/tlog/hash'
-import { parseVkey } from '@countersign/tlog/key'
 import { parseTilePath, tilePath, tilesForSize, tileWidth } from '@countersign/tlog/tile'
 import type { Tile } from '@countersign/tlog/tile'
 import { sha256 } from '../platform.ts'
 import { addendaOf, entriesOf, faultOf } from './entries.ts'
 import { corrupt, LedgerError, messageOf } from './errors.ts'
 import { layoutOf, PACK_LEAVES } from './layout.ts'
+import { parseLogKeys } from './log-keys.ts'
 import type { Layout } from './layout.ts'
 import { readPack } from './pack-record.ts'
 import { isNamed } from './packs.ts'
@@ -35,7 +35,7 @@ export interface CheckedLedger {
 }
 
 /**
- * @param options.vkey when given, the checkpoint must be signed by it.
+ * @param options.vkey when given, the checkpoint must be signed by it, or by one of these, one a line.
  * @param options.addenda `left out` when those of published records are checked elsewhere.
  * @throws {LedgerError} `LEDGER_CORRUPT`, naming file and byte.
  */
@@ -47,8 +47,7 @@ export async function checkLedger(
   const identity: unknown = JSON.parse(await readFile(layout.identity, 'utf8'))
   const origin = originOf(identity)
   if (origin === undefined) throw corrupt({ path: layout.identity, byte: 0 }, 'it names no origin')
-  const logKey = vkey === undefined ? undefined : parseVkey(vkey, sha256)
-  const head = await readHead(layout, { origin, logKey })
+  const head = await readHead(layout, { origin, logKeys: parseLogKeys(vkey) })
   const check = new Check(layout)
   const published = head?.size ?? 0
   for (const tile of tilesForSize(published)) if (tile.level === 'entries') await check.bundle(tile)

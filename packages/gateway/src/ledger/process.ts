@@ -1,13 +1,15 @@
 /** The ledger process: takes the lock, recovers, listens, and keeps signing and publishing until it is closed. */
+import assert from 'node:assert/strict'
 import { unlink } from 'node:fs/promises'
+import { decodeEntry } from '@countersign/record/decode'
 import { encodeDraft } from '@countersign/record/encode'
 import { openIds } from '@countersign/record/id'
 import type { Lifecycle } from '@countersign/record/leaf'
-import { parseSkey, parseVkey } from '@countersign/tlog/key'
+import { parseSkey } from '@countersign/tlog/key'
 import { ed25519PublicKey, sha256, takeLock } from '../platform.ts'
 import type { Clock } from '../platform.ts'
 import { checkIdentity } from './create.ts'
-import { putEntry, sectionBytes } from './entries.ts'
+import { entriesOf, putEntry, sectionBytes } from './entries.ts'
 import { LedgerError, messageOf } from './errors.ts'
 import { layoutOf } from './layout.ts'
 import type { Layout } from './layout.ts'
@@ -18,8 +20,10 @@ import {
   FRAME_OVERHEAD_BYTES,
   SEGMENT_BYTES,
 } from './limits.ts'
+import { parseLogKeys } from './log-keys.ts'
 import { SEGMENT_HEADER_BYTES } from './frame.ts'
 import { ledgerDraft } from './lifecycle-draft.ts'
+import { eraseByRecord } from './pack-eraser.ts'
 import { Publisher } from './publisher.ts'
 import type { Alarm } from './quorum-alarm.ts'
 import { readEntries } from './records.ts'
@@ -32,6 +36,7 @@ import { LedgerSocket } from './server.ts'
 import type { Backend } from './server.ts'
 import { serveLog } from './serve-log.ts'
 import { SignerClient } from './signer-client.ts'
+import type { SignerPlace } from './signer-client.ts'
 import { Signing } from './signing.ts'
 import { Witnessing } from './witnessing.ts'
 import type { WitnessesOptions } from './witnessing.ts'
@@ -42,10 +47,14 @@ export interface LedgerOptions {
   readonly origin: string
   /** The private key (skey text) by which the ledger proves itself to the signer. */
   readonly sequencerKey: string
-  /** The vkey of the log. When given, the checkpoint on disk and every new signature must verify under it. */
+  /**
+   * The vkeys of the log, one a line. When given, the checkpoint on disk must verify under one of them, and every new one must
+   * be signed by all.
+   */
   readonly logVkey?: string | undefined
-  /** The unix socket of the signer. */
-  readonly signerSocket: string
+  /** The unix socket of the signer, or where it answers on another host. */
+  readonly signerSocket?: string | undefined
+  readonly signerUrl?: { readonly url: string; readonly ca?: string | undefined } | undefined
   readonly clock: Clock
   /** Recorded at each boot: version, and SHA-256 (hex) of the program. */
   readonly program: { readonly version: string; readonly binary: string }
@@ -88,10 +97,9 @@ export async function runLedger(options: LedgerOptions): Promise<RunningLedger> 
   await checkIdentity(layout, options.origin)
   const lock = takeLock(layout.lock) ?? inUse(layout)
   try {
-    const logKey = options.logVkey === undefined ? undefined : parseVkey(options.logVkey, sha256)
     const recovered = await recover(layout, {
       origin: options.origin,
-      logKey,
+      logKeys: parseLogKeys(options.logVkey),
       segmentBytes: limits.segmentBytes,
     })
     const core = new Core(options, limits, recovered)
@@ -168,13 +176,12 @@ class Core implements Backend {
       unpublishedMax: options.unpublishedMax,
       unpublishedBytesMax: options.unpublishedBytesMax,
     })
-    this.#signer = new SignerClient(options.signerSocket)
+    this.#signer = new SignerClient(signerOf(options))
     const sequencerKey = parseSkey(options.sequencerKey, sha256, ed25519PublicKey)
-    const logKey = options.logVkey === undefined ? undefined : parseVkey(options.logVkey, sha256)
     this.#signing = new Signing(this.#sequencer, tiles, {
       origin,
       sequencerKey,
-      logKey,
+      logKeys: parseLogKeys(options.logVkey),
       signer: this.#signer,
       published,
     })
@@ -261,6 +268,22 @@ class Core implements Backend {
     this.#lastError = null
   }
 
+  async erase(record: number): Promise<number> {
+    this.#checkIndex(record)
+    const [entry] = entriesOf(await this.entries(record, 1))
+    if (entry === undefined)
+      throw new LedgerError('LEDGER_RANGE', `could not find record ${record}`)
+    // What it names must be in the packs: a publication after this would put it there again.
+    await this.#watched(async () => this.#publisher.upTo(record + 1))
+    // An error here is no reason to stop: packs are rewritten whole, and nobody's record depends on them.
+    return eraseByRecord({
+      dataDir: this.#options.dataDir,
+      record,
+      leaf: decodeEntry(entry).leaf,
+      alone: (work) => this.#publisher.alone(work),
+    })
+  }
+
   /** Appends a record of the ledger about itself. */
   record(lifecycle: Lifecycle): void {
     const id = this.#nextId()
@@ -280,11 +303,23 @@ class Core implements Backend {
       this.record({ kind: 'shutdown', component: 'ledger' })
       // Without a signer the records stay durable in the write-ahead log; the next start publishes them.
       await this.publish().catch(() => undefined)
+      await this.#witnessLast()
     }
     await this.#witnessing?.close()
     await this.#signer.close()
     await this.#recovered.wal.close()
     this.#failed = true
+  }
+
+  /** Nothing follows that would bring its cosignatures: the last checkpoint waits for them as long as a record may. */
+  async #witnessLast(): Promise<void> {
+    try {
+      const head = await this.#witnessing?.upTo(this.#sequencer.durable.size)
+      if (head !== undefined) await this.#publisher.renew(head)
+    } catch (error) {
+      // It stays signed; the next start has it witnessed.
+      this.#noteError(error)
+    }
   }
 
   /** Where heads come from: without witnesses the best there is is signed. */
@@ -355,14 +390,6 @@ class Core implements Backend {
   }
 }
 
-function inUse({ dataDir, lock }: Layout): never {
-  throw new LedgerError(
-    'LEDGER_IN_USE',
-    `could not open the log in ${dataDir}: another process uses it (${lock})`,
-    { hint: 'stop the other process; one log has one writer' },
-  )
-}
-
 /** Where the checkpoints of at least so many records come from. */
 interface Heads {
   readonly witnessed: (size: number) => Promise<Head>
@@ -375,6 +402,20 @@ function noWitnesses(): never {
     'WITNESS_QUORUM',
     'could not have the record witnessed: no witnesses are configured',
     { hint: 'name a policy under witnesses' },
+  )
+}
+
+function signerOf({ signerSocket, signerUrl }: LedgerOptions): SignerPlace {
+  if (signerUrl !== undefined) return signerUrl
+  assert.ok(signerSocket !== undefined, 'a ledger has a signer')
+  return { socketPath: signerSocket }
+}
+
+function inUse({ dataDir, lock }: Layout): never {
+  throw new LedgerError(
+    'LEDGER_IN_USE',
+    `could not open the log in ${dataDir}: another process uses it (${lock})`,
+    { hint: 'stop the other process; one log has one writer' },
   )
 }
 

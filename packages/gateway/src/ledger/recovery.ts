@@ -6,13 +6,14 @@ import { readdir, readFile, rm, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseCheckpoint } from '@countersign/tlog/checkpoint'
 import type { VerifierKey } from '@countersign/tlog/key'
-import { openNote, parseNote } from '@countersign/tlog/note'
+import { parseNote } from '@countersign/tlog/note'
 import { toTreeSize } from '@countersign/tlog/size'
-import { ed25519Verify, sha256, syncDirectory } from '../platform.ts'
+import { syncDirectory } from '../platform.ts'
 import { faultOf } from './entries.ts'
 import { corrupt, CORRUPT_HINT, LedgerError, messageOf } from './errors.ts'
 import type { Layout } from './layout.ts'
 import { PRIVATE_FOLDER_MODE } from './layout.ts'
+import { openSigned } from './log-keys.ts'
 import { scanWal } from './scan.ts'
 import type { FoundFrame, Scan } from './scan.ts'
 import { TileStore } from './tile-store.ts'
@@ -39,8 +40,8 @@ export interface Recovered {
 export interface RecoverOptions {
   readonly origin: string
   readonly segmentBytes: number
-  /** When given, the checkpoint on disk must verify under it. */
-  readonly logKey: VerifierKey | undefined
+  /** When there are any, the checkpoint on disk must verify under one of them. */
+  readonly logKeys: readonly VerifierKey[]
 }
 
 /**
@@ -144,17 +145,14 @@ class Replay {
 /** The checkpoint in the log's folder. @throws {LedgerError} `LEDGER_CORRUPT` when it is not one of this log. */
 export async function readHead(
   layout: Layout,
-  options: Pick<RecoverOptions, 'origin' | 'logKey'>,
+  options: Pick<RecoverOptions, 'origin' | 'logKeys'>,
 ): Promise<Head | undefined> {
   if (!(await readdir(layout.log)).includes('checkpoint')) return undefined
   const note = await readFile(layout.checkpoint, 'utf8')
   const place = { path: layout.checkpoint, byte: 0 }
   try {
-    const { logKey } = options
-    const { text } =
-      logKey === undefined
-        ? parseNote(note)
-        : (await openNote(note, { keys: [logKey], sha256, verify: ed25519Verify })).note
+    const { logKeys: keys } = options
+    const { text } = keys.length === 0 ? parseNote(note) : await openSigned(note, keys)
     const { origin, size, root } = parseCheckpoint(text)
     if (origin !== options.origin) throw corrupt(place, `it is a checkpoint of ${origin}`)
     return { size: toTreeSize(size), root, note }

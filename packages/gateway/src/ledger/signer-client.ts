@@ -1,4 +1,4 @@
-/** The ledger's side of `add-checkpoint`: asks the signer, over a unix socket, to sign what it can check. */
+/** The ledger's side of `add-checkpoint`: asks the signer, here or on another host, to sign what it can check. */
 import { Client } from 'undici'
 import { formatAddCheckpoint, parseLatestSize } from '@countersign/tlog/add-checkpoint'
 import type { AddCheckpoint } from '@countersign/tlog/add-checkpoint'
@@ -11,12 +11,17 @@ const ANSWER_BYTES_MAX = 65_536
 /** What the signer said: signature lines, or the size it signed last. */
 export type SignerAnswer = { readonly lines: readonly string[] } | { readonly latest: bigint }
 
+/** Where the signer is: its unix socket, or the URL below which it answers, with the PEM text of authorities to believe. */
+export type SignerPlace =
+  | { readonly socketPath: string }
+  | { readonly url: string; readonly ca?: string | undefined }
+
 export class SignerClient {
-  readonly #socketPath: string
+  readonly #place: SignerPlace
   #client: Client | undefined
 
-  constructor(socketPath: string) {
-    this.#socketPath = socketPath
+  constructor(place: SignerPlace) {
+    this.#place = place
   }
 
   /**
@@ -33,7 +38,7 @@ export class SignerClient {
         'LEDGER_SPLIT',
         `could not sign: the signer has signed another history of this log (${said})`,
         {
-          hint: 'this folder is not the one whose checkpoints were signed; do not reset the signer',
+          hint: 'this folder was restored from a copy and written to, or another ledger writes the same log: keep the folder whose records were signed, stop the other, and never reset the signer',
         },
       )
     }
@@ -48,19 +53,16 @@ export class SignerClient {
 
   async #post(body: string): Promise<{ statusCode: number; text: string }> {
     // One connection, one request at a time: signatures are sequential by nature.
-    this.#client ??= new Client('http://signer', {
-      socketPath: this.#socketPath,
-      headersTimeout: SIGNER_TIMEOUT_MS,
-      bodyTimeout: SIGNER_TIMEOUT_MS,
-      maxResponseSize: ANSWER_BYTES_MAX,
-    })
+    this.#client ??= openClient(this.#place)
     try {
-      const answer = await this.#client.request({ method: 'POST', path: '/add-checkpoint', body })
+      const path = 'url' in this.#place ? pathBelow(this.#place.url) : '/add-checkpoint'
+      const answer = await this.#client.request({ method: 'POST', path, body })
       return { statusCode: answer.statusCode, text: await answer.body.text() }
     } catch (cause) {
+      const where = 'url' in this.#place ? this.#place.url : this.#place.socketPath
       throw new LedgerError(
         'SIGNER_UNAVAILABLE',
-        `could not reach the signer at ${this.#socketPath}: ${messageOf(cause)}`,
+        `could not reach the signer at ${where}: ${messageOf(cause)}`,
         {
           cause,
           hint: 'start it with countersign signer',
@@ -68,4 +70,21 @@ export class SignerClient {
       )
     }
   }
+}
+
+function openClient(place: SignerPlace): Client {
+  const limits = {
+    headersTimeout: SIGNER_TIMEOUT_MS,
+    bodyTimeout: SIGNER_TIMEOUT_MS,
+    maxResponseSize: ANSWER_BYTES_MAX,
+  }
+  if ('socketPath' in place)
+    return new Client('http://signer', { ...limits, socketPath: place.socketPath })
+  const { url, ca } = place
+  const connect = { timeout: SIGNER_TIMEOUT_MS, ...(ca === undefined ? {} : { ca }) }
+  return new Client(new URL(url).origin, { ...limits, connect })
+}
+
+function pathBelow(url: string): string {
+  return `${new URL(url).pathname.replace(/\/$/, '')}/add-checkpoint`
 }

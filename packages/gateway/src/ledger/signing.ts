@@ -4,15 +4,16 @@
  */
 import { formatCheckpoint } from '@countersign/tlog/checkpoint'
 import type { SignerKey, VerifierKey } from '@countersign/tlog/key'
-import { formatNote, openNote, signNote } from '@countersign/tlog/note'
+import { formatNote, signNote } from '@countersign/tlog/note'
 import { consistencyProofAsync, inclusionProofAsync } from '@countersign/tlog/proof'
 import type { AsyncNodeSource } from '@countersign/tlog/proof'
 import { formatReceipt } from '@countersign/tlog/receipt'
 import { toTreeSize } from '@countersign/tlog/size'
 import { nodeFromTile, placeOfNode } from '@countersign/tlog/tile'
-import { ed25519Sign, ed25519Verify, sha256 } from '../platform.ts'
-import { LedgerError } from './errors.ts'
+import { ed25519Sign, sha256 } from '../platform.ts'
+import { LedgerError, messageOf } from './errors.ts'
 import { SIGNER_CONFLICTS_MAX } from './limits.ts'
+import { openSigned } from './log-keys.ts'
 import type { Head } from './recovery.ts'
 import type { Durable, Sequencer } from './sequencer.ts'
 import type { SignerClient } from './signer-client.ts'
@@ -21,7 +22,8 @@ import type { TileStore } from './tile-store.ts'
 export interface SigningOptions {
   readonly origin: string
   readonly sequencerKey: SignerKey
-  readonly logKey: VerifierKey | undefined
+  /** Every new checkpoint must be signed by each of them. */
+  readonly logKeys: readonly VerifierKey[]
   readonly signer: SignerClient
   readonly published: Head | undefined
 }
@@ -112,11 +114,28 @@ export class Signing {
   }
 
   async #accept({ size, root }: Durable, note: string): Promise<void> {
-    const { logKey } = this.#options
-    if (logKey !== undefined)
-      await openNote(note, { keys: [logKey], sha256, verify: ed25519Verify })
+    await this.#checkSigned(note)
     this.#signed = { size, root, note }
     this.#latest = size
+  }
+
+  async #checkSigned(note: string): Promise<void> {
+    const { logKeys: keys } = this.#options
+    if (keys.length === 0) return
+    const refused = (why: string, cause?: unknown): LedgerError =>
+      new LedgerError('SIGNER_REFUSED', `could not sign: ${why}`, {
+        cause,
+        hint: 'log.vkey and the keys of the signer must be of the same log, and as many',
+      })
+    const opened = await openSigned(note, keys).catch((cause: unknown) => {
+      throw refused(
+        `what the signer answered is not signed by this log: ${messageOf(cause)}`,
+        cause,
+      )
+    })
+    const { length } = opened.verified
+    if (length < keys.length)
+      throw refused(`the signer signed with ${length} of the ${keys.length} keys of this log`)
   }
 
   /** The signer says which size it signed last. */
@@ -127,7 +146,7 @@ export class Signing {
         'LEDGER_SPLIT',
         `could not sign: ${latest} records were signed, and only ${size} are durable here`,
         {
-          hint: 'this folder was restored from an older copy, or lost its tail; do not reset the signer',
+          hint: 'this folder was restored from an older copy, lost its tail, or another ledger writes the same log: find the folder that holds them, or open a new origin that continues this one; never reset the signer',
         },
       )
     }

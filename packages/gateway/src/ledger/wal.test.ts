@@ -18,7 +18,7 @@ import type { Group } from './sequencer.ts'
 import { readFrames } from './wal-reader.ts'
 
 const SEGMENT_BYTES = 8192
-const OPTIONS = { origin: 'log.example.com/wal', segmentBytes: SEGMENT_BYTES, logKey: undefined }
+const OPTIONS = { origin: 'log.example.com/wal', segmentBytes: SEGMENT_BYTES, logKeys: [] }
 
 /** An entry with a tlog-addenda trailer of no addenda. */
 function group(...texts: string[]): Group {

@@ -3,10 +3,13 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { parseSkey, parseVkey } from '@countersign/tlog/key'
+import vectors from '../../../tlog/testdata/cosignature.json' with { type: 'json' }
 import {
   ed25519PublicKey,
   ed25519Sign,
   ed25519Verify,
+  mlDsa44,
   sha256,
   sha256Hex,
   systemClock,
@@ -44,6 +47,24 @@ test('Ed25519 signs and verifies as RFC 8032, section 7.1, test 2', async () => 
   equal(await ed25519Verify(publicKey, message, signature), true)
   equal(await ed25519Verify(publicKey, Uint8Array.of(0x73), signature), false)
   equal(await ed25519Verify(new Uint8Array(31), message, signature), false)
+})
+
+test('ML-DSA-44 makes the key of a seed, signs with it, and refuses what is not of its size', async () => {
+  // Of the vectors of tlog: public key and signature were made by Go's filippo.io/mldsa.
+  const [vector] = vectors.mlDsa44Lines
+  ok(vector !== undefined)
+  const { seed } = parseSkey(vector.skey, sha256)
+  const { publicKey } = parseVkey(vector.vkey, sha256)
+  deepEqual(mlDsa44.publicKey(seed), publicKey)
+  const message = Buffer.from(vector.message, 'hex')
+  const theirs = Buffer.from(vector.line.split(' ')[2] ?? '', 'base64').subarray(12)
+  equal(await mlDsa44.verify(publicKey, message, theirs), true)
+  const ours = await mlDsa44.sign(seed)(message)
+  equal(await mlDsa44.verify(publicKey, message, ours), true)
+  equal(await mlDsa44.verify(publicKey, Buffer.from('another'), ours), false)
+  equal(await mlDsa44.verify(publicKey.subarray(1), message, ours), false)
+  equal(await mlDsa44.verify(publicKey, message, ours.subarray(1)), false)
+  equal(await mlDsa44.verify(new Uint8Array(1312), message, ours), false)
 })
 
 test('a durable write replaces the whole file, keeps its mode and leaves nothing beside it', async () => {

@@ -3,20 +3,23 @@
  * holds nothing but the order of requests: compare and persist are one step, and only what is durable is answered.
  */
 import { formatLatestSize, parseAddCheckpoint } from '@countersign/tlog/add-checkpoint'
-import type { AddCheckpoint } from '@countersign/tlog/add-checkpoint'
 import { parseCheckpoint } from '@countersign/tlog/checkpoint'
 import { TlogError } from '@countersign/tlog/errors'
+import { equalBytes } from '@countersign/tlog/hash'
 import type { VerifierKey } from '@countersign/tlog/key'
-import { openNote, parseNote } from '@countersign/tlog/note'
+import { formatNote, openNote } from '@countersign/tlog/note'
 import { verifyWitnessConsistency } from '@countersign/tlog/proof'
-import { ed25519Verify, sha256 } from '../platform.ts'
+import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
 import { WitnessError } from './errors.ts'
+import type { Fork } from './evidence.ts'
 
 /** What is known of one log. */
 export interface Known {
   /** Of the last tree that was signed; the empty tree at first. */
   readonly size: bigint
   readonly root: Uint8Array
+  /** The signed note of it, where one is kept. */
+  readonly checkpoint?: string | undefined
   /** Only what one of these signed is considered. */
   readonly keys: readonly VerifierKey[]
 }
@@ -26,6 +29,8 @@ export interface Accepted {
   readonly origin: string
   readonly size: bigint
   readonly root: Uint8Array
+  /** As it was asked for, without lines that nobody here verified. */
+  readonly checkpoint: string
   readonly lines: readonly string[]
 }
 
@@ -36,6 +41,8 @@ export interface DeskParts {
   readonly sign: (text: string) => Promise<readonly string[]>
   /** Makes it durable. @throws {WitnessError} `WITNESS_IO` is fatal. */
   readonly save: (accepted: Accepted) => void
+  /** Told, before the answer, of what a log signed and does not follow. */
+  readonly onFork?: (fork: Fork) => Promise<void>
   readonly onFatal: (error: WitnessError) => void
 }
 
@@ -68,24 +75,44 @@ export class Desk {
   async #consider(body: Uint8Array): Promise<Answer> {
     if (this.#failed)
       throw new WitnessError('WITNESS_IO', 'could not sign: what was signed is not known')
-    const request = attempt(() => parseAddCheckpoint(body))
+    const request = attempt(() => readRequest(body))
     if (request instanceof TlogError) return { status: 400, body: `${request.message}\n` }
-    const { text } = parseNote(request.checkpoint)
-    const { origin, size, root } = parseCheckpoint(text)
+    const { origin, size, root, oldSize, proof } = request
     const known = this.#parts.known(origin)
     if (known === undefined) return { status: 404, body: 'unknown origin\n' }
-    const { oldSize, proof, checkpoint } = request
-    if (!(await isSigned(checkpoint, known.keys)))
-      return { status: 403, body: 'no valid signature of a trusted key\n' }
+    const signed = await believe(request.note, known.keys)
+    if (signed === undefined)
+      return { status: 403, body: 'no valid signature of a trusted key of this log\n' }
+    const isSplit = size === known.size && !equalBytes(root, known.root)
+    // Whatever the answer will be: two roots for one size are worth keeping.
+    if (isSplit) await this.#tell('split', { ...request, note: signed.checkpoint }, known)
     if (oldSize > size) return { status: 400, body: 'the old size is larger than the new\n' }
     if (oldSize !== known.size) return { status: 409, body: formatLatestSize(known.size) }
     const claim = { oldSize, newSize: size, oldRoot: known.root, newRoot: root, proof }
     const refusal = attempt(() => verifyWitnessConsistency(claim, sha256))
-    if (refusal instanceof TlogError) return { status: 422, body: `${refusal.message}\n` }
-    const lines = await this.#parts.sign(text)
-    this.#save({ origin, size, root, lines })
+    if (refusal instanceof TlogError) {
+      if (!isSplit && oldSize > 0n)
+        await this.#tell('unproven', { ...request, note: signed.checkpoint }, known)
+      return { status: 422, body: `${refusal.message}\n` }
+    }
+    const lines = await this.#parts.sign(signed.text)
+    this.#save({ origin, size, root, lines, checkpoint: signed.checkpoint })
     // Durable: a crash from here on loses an answer, never the memory that it was given.
     return { status: 200, body: lines.map((line) => `${line}\n`).join('') }
+  }
+
+  async #tell(kind: Fork['kind'], seen: Request, known: Known): Promise<void> {
+    await this.#parts.onFork?.({
+      kind,
+      origin: seen.origin,
+      held: known.checkpoint,
+      heldSize: known.size,
+      heldRoot: known.root,
+      seen: seen.note,
+      seenSize: seen.size,
+      seenRoot: seen.root,
+      proof: seen.proof,
+    })
   }
 
   #save(accepted: Accepted): void {
@@ -99,15 +126,39 @@ export class Desk {
   }
 }
 
-async function isSigned(
-  checkpoint: AddCheckpoint['checkpoint'],
+/** What is asked, in one piece; nothing of it is believed yet. */
+interface Request {
+  readonly oldSize: bigint
+  readonly proof: readonly Uint8Array[]
+  readonly note: string
+  readonly origin: string
+  readonly size: bigint
+  readonly root: Uint8Array
+}
+
+/** @throws {TlogError} for whatever is a 400 */
+function readRequest(body: Uint8Array): Request {
+  const { oldSize, proof, checkpoint } = parseAddCheckpoint(body)
+  const text = checkpoint.slice(0, checkpoint.lastIndexOf('\n\n') + 1)
+  return { oldSize, proof, note: checkpoint, ...parseCheckpoint(text) }
+}
+
+/** The text, and the note without the lines of strangers; undefined unless a trusted key signed, or when one signed badly. */
+async function believe(
+  checkpoint: string,
   keys: readonly VerifierKey[],
-): Promise<boolean> {
+): Promise<{ text: string; checkpoint: string } | undefined> {
+  const trust = { keys, sha256, verify: ed25519Verify, verifyMlDsa44: mlDsa44.verify }
   try {
-    await openNote(checkpoint, { keys, sha256, verify: ed25519Verify })
-    return true
+    const { note, verified } = await openNote(checkpoint, trust)
+    const lines = note.signatures
+      .filter(({ name, keyId }) =>
+        verified.some(({ key }) => key.name === name && key.id === keyId),
+      )
+      .map(({ line }) => line)
+    return { text: note.text, checkpoint: formatNote(note.text, lines) }
   } catch (error) {
-    if (error instanceof TlogError) return false
+    if (error instanceof TlogError) return undefined
     throw error
   }
 }

@@ -6,9 +6,10 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { emptyRoot } from '@countersign/tlog/hash'
-import { sha256, Slots } from '../platform.ts'
-import type { SlotFormat } from '../platform.ts'
+import { sha256 } from '../platform.ts'
 import { WitnessError } from './errors.ts'
+import { Slots } from './slots.ts'
+import type { SlotFormat } from './slots.ts'
 
 const FORMAT: SlotFormat = { magic: 'CSSIGN 1', slotBytes: 4096 }
 /** Size (8), root (32), length of the origin (2). */

@@ -31,7 +31,7 @@ export interface TestLog extends AsyncDisposable {
   readonly dataDir: string
   readonly vkey: string
   readonly ledger: LedgerOptions
-  readonly signer: SignerOptions
+  readonly signer: SignerOptions & { readonly socketPath: string }
   /** Closes it before the folder goes, whatever becomes of the test; the last one first. */
   own<T extends { close(): Promise<void> }>(closable: T): T
 }
@@ -67,7 +67,14 @@ export async function makeLog(options: Partial<LedgerOptions> = {}): Promise<Tes
       draftBytesMax: 512 * 1024,
       ...options,
     },
-    signer: { key: log.skey, stateDir, sequencerVkey: sequencer.vkey, origin: ORIGIN, socketPath },
+    signer: {
+      key: log.skey,
+      stateDir,
+      sequencerVkey: sequencer.vkey,
+      origin: ORIGIN,
+      clock: systemClock,
+      socketPath,
+    },
     [Symbol.asyncDispose]: async () => {
       for (const closable of owned.toReversed()) await closable.close().catch(() => undefined)
       await rm(folder, { recursive: true, force: true })
@@ -105,13 +112,13 @@ export interface TestProcess {
   close(): Promise<void>
 }
 
-/** Starts `ledger-main.ts` or `signer-main.ts` and waits until it listens; `under` is a command to run it under. */
+/** Starts `ledger-main.ts`, `signer-main.ts` or `witness-main.ts` and waits until it listens; `under` is a command to run it under. */
 export async function startProcess(
-  kind: 'ledger' | 'signer',
+  kind: 'ledger' | 'signer' | 'witness',
   options: object,
   under: readonly string[] = [],
 ): Promise<TestProcess> {
-  const room = kind === 'ledger' ? '.' : '../../witness/testing'
+  const room = kind === 'signer' ? '../../witness/testing' : '.'
   const main = fileURLToPath(new URL(`${room}/${kind}-main.ts`, import.meta.url))
   const [command, ...args] = [
     ...under,

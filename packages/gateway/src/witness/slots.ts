@@ -7,7 +7,7 @@ import { closeSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'nod
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { crc32c } from '@node-rs/crc32'
-import { syncDirectory, writeDurably } from './durable.ts'
+import { syncDirectory, writeDurably } from '../platform.ts'
 
 /** What such a file looks like. `magic` is 8 ASCII characters; a payload fits `slotBytes` less 20. */
 export interface SlotFormat {
@@ -89,23 +89,13 @@ export class Slots {
     this.#records[index] = decodeSlot(bytes, this.#format)
   }
 
-  /** Adds records at the end. The file is replaced as a whole: a crash leaves the old one or the new one. */
-  async extend(payloads: readonly Uint8Array[]): Promise<void> {
-    const records = this.#records.map((slot) => {
-      if (slot === undefined) throw new Error('a record of the file cannot be read')
-      return slot
-    })
-    const all = encodeAll([...records, ...payloads.map(first)], this.#format)
-    await writeDurably(this.#path, all, { mode: FILE_MODE })
-    const file = openSync(this.#path, 'r+')
+  /** Puts other records in the place of all. The file is replaced as a whole: a crash leaves the old one or the new one. */
+  async replace(payloads: readonly Uint8Array[]): Promise<void> {
+    const slots = payloads.map(first)
+    await writeDurably(this.#path, encodeAll(slots, this.#format), { mode: FILE_MODE })
     closeSync(this.#file)
-    this.#file = file
-    this.#records = [
-      ...records,
-      ...payloads.map((payload) =>
-        decodeSlot(encodeSlot(first(payload), this.#format), this.#format),
-      ),
-    ]
+    this.#file = openSync(this.#path, 'r+')
+    this.#records = slots.map((slot) => decodeSlot(encodeSlot(slot, this.#format), this.#format))
   }
 
   close(): void {
