@@ -44,11 +44,8 @@ function spki(head: Uint8Array, publicKey: Uint8Array): KeyObject {
 /** A log in a directory. Reading is synchronous: it is what the thread is there for, and twice as fast for small files. */
 export function directorySource(directory: string): LogSource {
   return {
-    read: (path, room) =>
-      orAbsent(() => {
-        const file = join(directory, path)
-        return room === undefined ? readFileSync(file) : readInto(room, file)
-      }, path),
+    read: (path) => orAbsent(() => readFileSync(join(directory, path)), path),
+    readInto: (path, room) => orAbsent(() => readInto(room, join(directory, path)), path),
     widths: (folder) =>
       (orAbsent(() => readdirSync(join(directory, folder)), folder) ?? []).map(Number),
     list: async () => {

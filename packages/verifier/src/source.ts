@@ -7,14 +7,10 @@ import { TILE_WIDTH, tilePath } from '@countersign/tlog/tile'
 import type { Tile } from '@countersign/tlog/tile'
 
 export interface LogSource {
-  /**
-   * The bytes at a path below the log's prefix; `undefined` when there is no such file. Any other trouble is thrown. With a
-   * `room` they may lie in it, until it is lent again.
-   */
-  readonly read: (
-    path: string,
-    room?: Room,
-  ) => Uint8Array | undefined | Promise<Uint8Array | undefined>
+  /** The bytes at a path below the log's prefix; `undefined` when there is no such file. Any other trouble is thrown. */
+  readonly read: (path: string) => Uint8Array | undefined | Promise<Uint8Array | undefined>
+  /** As `read`, but the bytes lie in `room` until it is lent again; absent where that saves nothing. */
+  readonly readInto?: (path: string, room: Room) => Uint8Array | undefined
   /** All files below the prefix; absent where they cannot be listed, as over HTTP. */
   readonly list?: () => Promise<readonly string[]>
   /** Widths of the partial tiles in a folder such as `tile/0/001.p`; absent where it cannot be listed. */
@@ -45,7 +41,10 @@ export async function readTile(
   room?: Room,
 ): Promise<Uint8Array | undefined> {
   const path = tilePath(tile)
-  const exact = await source.read(path, room)
+  const exact =
+    room === undefined || source.readInto === undefined
+      ? await source.read(path)
+      : source.readInto(path, room)
   if (exact !== undefined || tile.width === TILE_WIDTH) return exact
   const full = tilePath({ ...tile, width: TILE_WIDTH })
   const wider = (source.widths?.(`${full}.p`) ?? []).filter((width) => width > tile.width)
