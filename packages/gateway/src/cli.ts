@@ -25,6 +25,12 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   show: async () => (await import('./cli/show.ts')).show,
   prove: async () => (await import('./cli/prove.ts')).prove,
   verify: async () => (await import('./cli/verify.ts')).verify,
+  erase: async () => (await import('./cli/erase.ts')).erase,
+  hold: async () => (await import('./cli/hold.ts')).hold,
+  release: async () => (await import('./cli/hold.ts')).release,
+  export: async () => (await import('./cli/export.ts')).exportCommand,
+  disclose: async () => (await import('./cli/disclose.ts')).disclose,
+  mirror: async () => (await import('./cli/mirror.ts')).mirror,
   demo: async () => (await import('./cli/demo.ts')).demo,
   version: async () => (await import('./cli/version.ts')).version,
 }

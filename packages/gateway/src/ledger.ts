@@ -5,6 +5,7 @@
 export { LedgerError } from './ledger/errors.ts'
 export { layoutOf } from './ledger/layout.ts'
 export { createLog } from './ledger/create.ts'
+export type { Continues } from './ledger/create.ts'
 export { runLedger } from './ledger/process.ts'
 export type { LedgerOptions, RunningLedger } from './ledger/process.ts'
 export { connectLedger } from './ledger/client.ts'

@@ -70,8 +70,12 @@ export async function findFolders({ place, config }: LogQuestion): Promise<{
   }
   const folder = resolve(place)
   const vkeyFiles = [join(folder, VKEY_FILE), join(dirname(folder), VKEY_FILE)]
-  if (await isFolder(join(folder, 'log')))
-    return { dataDir: folder, logPlace: join(folder, 'log'), vkeyFiles, ...besides(folder, config) }
+  if (await isFolder(join(folder, 'log'))) {
+    // A mirror's folder has a log too, and none of what only a ledger writes.
+    const isLedgers = await exists(join(folder, 'ledger.json'))
+    const dataDir = isLedgers ? folder : undefined
+    return { dataDir, logPlace: join(folder, 'log'), vkeyFiles, ...besides(folder, config) }
+  }
   const above = dirname(folder)
   const dataDir =
     (await isFolder(join(above, 'addenda'))) && (await isFolder(join(above, 'wal')))
@@ -115,8 +119,12 @@ export async function readVkeys(given: string): Promise<VerifierKey[]> {
 
 /** The text of vkeys, given as themselves or as a file. @throws {CommandError} `CANNOT_RUN` */
 export async function readVkeyText(given: string): Promise<string> {
-  if (given.includes('+') && !(await exists(given))) return given
-  return await readFile(given, 'utf8').catch((cause: unknown) => unreadable(given, cause))
+  return given.includes('+') && !(await exists(given)) ? given : await readText(given)
+}
+
+/** A file of text that somebody named. @throws {CommandError} `CANNOT_RUN` */
+export async function readText(file: string): Promise<string> {
+  return await readFile(file, 'utf8').catch((cause: unknown) => unreadable(file, cause))
 }
 
 async function trustedKeys(

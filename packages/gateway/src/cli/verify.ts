@@ -5,6 +5,7 @@ import { formatVkey } from '@countersign/tlog/key'
 import { describeQuorum } from '@countersign/tlog/witness-policy'
 import { verifyCommand } from '@countersign/verifier/command'
 import { cosignersOf } from '@countersign/verifier/witnesses'
+import { isUrl } from '../follow.ts'
 import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
 import { readArguments, usageError } from './arguments.ts'
 import { CommandError, messageOf } from './errors.ts'
@@ -17,8 +18,10 @@ const COMMAND = 'verify'
 
 interface Wanted {
   readonly vkeys: readonly string[]
-  readonly policy: string | undefined
   readonly fromCheckpoint: string | undefined
+  /** The old log, which this one continues. */
+  readonly continues: string | undefined
+  readonly policy: string | undefined
   readonly config: string | undefined
   readonly addenda: boolean
   readonly json: boolean
@@ -32,13 +35,14 @@ export const verify: Command = async (args, io) => {
     command: COMMAND,
     options: {
       vkey: { type: 'string', multiple: true },
-      policy: { type: 'string' },
       'from-checkpoint': { type: 'string' },
+      continues: { type: 'string' },
       complete: { type: 'boolean' },
       range: { type: 'string' },
       since: { type: 'string' },
       until: { type: 'string' },
       entry: { type: 'string' },
+      policy: { type: 'string' },
       config: { type: 'string', short: 'c' },
       addenda: { type: 'boolean' },
       json: { type: 'boolean' },
@@ -61,11 +65,12 @@ export const verify: Command = async (args, io) => {
     place,
     {
       vkeys,
-      policy,
       config,
       addenda,
       json,
       fromCheckpoint: values['from-checkpoint'],
+      continues: values.continues,
+      policy: values.policy,
       completeness,
     },
     io,
@@ -86,9 +91,9 @@ function completenessArguments(values: {
   return args
 }
 
-/** The verifier's own command over the public log; in a data folder, over its addenda too. */
+/** The verifier's own command over the public log; in a data folder, over its addenda too. Or over a bundle. */
 async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Promise<number> {
-  const found = await findFolders({ place, config: wanted.config })
+  const found = await placesOf(place, wanted)
   const { dataDir, logPlace, configFile } = found
   const beside = wanted.vkeys.length === 0 ? await firstThere(found.vkeyFiles) : undefined
   const given = beside === undefined ? wanted.vkeys : [beside]
@@ -98,6 +103,7 @@ async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Pro
       ? given
       : [...given, ...(await configuredWitnesses(found.policyFile))]
   const args = [dataDir ?? logPlace, ...vkeys.flatMap((vkey) => ['--vkey', vkey])]
+  if (wanted.continues !== undefined) args.push(...(await oldLog(wanted.continues, wanted.vkeys)))
   if (wanted.policy !== undefined) args.push('--policy', wanted.policy)
   if (wanted.fromCheckpoint !== undefined) args.push('--from-checkpoint', wanted.fromCheckpoint)
   args.push(...wanted.completeness)
@@ -122,6 +128,26 @@ async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Pro
   } finally {
     unsealing?.close()
   }
+}
+
+/** The old log and, unless keys were given, the one beside it. */
+async function oldLog(place: string, vkeys: readonly string[]): Promise<string[]> {
+  const { logPlace, vkeyFiles } = await findFolders({ place })
+  // A URL has none beside it: what lies in the folder we are in is the key of the new log.
+  const beside = vkeys.length > 0 || isUrl(place) ? undefined : await firstThere(vkeyFiles)
+  return ['--continues', logPlace, ...(beside === undefined ? [] : ['--vkey', beside])]
+}
+
+/** A bundle is a file and needs no folder; a key that lies beside it came with it, so only the one here is believed. */
+async function placesOf(
+  place: string | undefined,
+  { config }: Wanted,
+): ReturnType<typeof findFolders> {
+  const isFile =
+    place !== undefined && (await stat(place).catch(() => undefined))?.isFile() === true
+  return isFile
+    ? { dataDir: undefined, logPlace: place, vkeyFiles: [VKEY_FILE] }
+    : await findFolders({ place, config })
 }
 
 /** The witnesses of the configuration are shown; only `--policy` demands them. */

@@ -100,6 +100,12 @@ export interface Ledger {
   /** Waits until everything durable now is signed and published. @throws {LedgerError} */
   publish(): Promise<void>
   /**
+   * Removes from the packs the addenda that a durable erasure record names.
+   * @returns how many went; none when it was done before.
+   * @throws {LedgerError} `LEDGER_RANGE` when that record is no erasure.
+   */
+  erase(record: LeafIndex): Promise<number>
+  /**
    * Accepts no more drafts, and waits until the others are durable.
    * @throws {LedgerError} `LEDGER_UNAVAILABLE` when some are still not after 5 seconds: they are lost with this process.
    */
@@ -232,6 +238,10 @@ class Client implements Ledger {
 
   async publish(): Promise<void> {
     await this.#ask(MessageType.publish)
+  }
+
+  async erase(record: LeafIndex): Promise<number> {
+    return decodeNumber(await this.#ask(MessageType.erase, numbers(record)))
   }
 
   async close(): Promise<void> {

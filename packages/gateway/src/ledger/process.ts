@@ -1,6 +1,7 @@
 /** The ledger process: takes the lock, recovers, listens, and keeps signing and publishing until it is closed. */
 import assert from 'node:assert/strict'
 import { unlink } from 'node:fs/promises'
+import { decodeEntry } from '@countersign/record/decode'
 import { encodeDraft } from '@countersign/record/encode'
 import { openIds } from '@countersign/record/id'
 import type { Lifecycle } from '@countersign/record/leaf'
@@ -8,7 +9,7 @@ import { parseSkey } from '@countersign/tlog/key'
 import { ed25519PublicKey, sha256, takeLock } from '../platform.ts'
 import type { Clock } from '../platform.ts'
 import { checkIdentity } from './create.ts'
-import { putEntry, sectionBytes } from './entries.ts'
+import { entriesOf, putEntry, sectionBytes } from './entries.ts'
 import { LedgerError, messageOf } from './errors.ts'
 import { layoutOf } from './layout.ts'
 import type { Layout } from './layout.ts'
@@ -22,6 +23,7 @@ import {
 import { parseLogKeys } from './log-keys.ts'
 import { SEGMENT_HEADER_BYTES } from './frame.ts'
 import { ledgerDraft } from './lifecycle-draft.ts'
+import { eraseByRecord } from './pack-eraser.ts'
 import { Publisher } from './publisher.ts'
 import type { Alarm } from './quorum-alarm.ts'
 import { readEntries } from './records.ts'
@@ -266,6 +268,22 @@ class Core implements Backend {
     this.#lastError = null
   }
 
+  async erase(record: number): Promise<number> {
+    this.#checkIndex(record)
+    const [entry] = entriesOf(await this.entries(record, 1))
+    if (entry === undefined)
+      throw new LedgerError('LEDGER_RANGE', `could not find record ${record}`)
+    // What it names must be in the packs: a publication after this would put it there again.
+    await this.#watched(async () => this.#publisher.upTo(record + 1))
+    // An error here is no reason to stop: packs are rewritten whole, and nobody's record depends on them.
+    return eraseByRecord({
+      dataDir: this.#options.dataDir,
+      record,
+      leaf: decodeEntry(entry).leaf,
+      alone: (work) => this.#publisher.alone(work),
+    })
+  }
+
   /** Appends a record of the ledger about itself. */
   record(lifecycle: Lifecycle): void {
     const id = this.#nextId()
@@ -372,20 +390,6 @@ class Core implements Backend {
   }
 }
 
-function signerOf({ signerSocket, signerUrl }: LedgerOptions): SignerPlace {
-  if (signerUrl !== undefined) return signerUrl
-  assert.ok(signerSocket !== undefined, 'a ledger has a signer')
-  return { socketPath: signerSocket }
-}
-
-function inUse({ dataDir, lock }: Layout): never {
-  throw new LedgerError(
-    'LEDGER_IN_USE',
-    `could not open the log in ${dataDir}: another process uses it (${lock})`,
-    { hint: 'stop the other process; one log has one writer' },
-  )
-}
-
 /** Where the checkpoints of at least so many records come from. */
 interface Heads {
   readonly witnessed: (size: number) => Promise<Head>
@@ -398,6 +402,20 @@ function noWitnesses(): never {
     'WITNESS_QUORUM',
     'could not have the record witnessed: no witnesses are configured',
     { hint: 'name a policy under witnesses' },
+  )
+}
+
+function signerOf({ signerSocket, signerUrl }: LedgerOptions): SignerPlace {
+  if (signerUrl !== undefined) return signerUrl
+  assert.ok(signerSocket !== undefined, 'a ledger has a signer')
+  return { socketPath: signerSocket }
+}
+
+function inUse({ dataDir, lock }: Layout): never {
+  throw new LedgerError(
+    'LEDGER_IN_USE',
+    `could not open the log in ${dataDir}: another process uses it (${lock})`,
+    { hint: 'stop the other process; one log has one writer' },
   )
 }
 
