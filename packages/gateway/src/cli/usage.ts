@@ -297,7 +297,8 @@ Without DIR it takes the log of the configuration. The second checks one proof.
       --vkey KEY              the log's key, or a file with its keys; may be
                               repeated, for the old log's
       --policy FILE           demand the cosignatures that this policy asks for
-                              (c2sp.org/tlog-policy)
+                              (c2sp.org/tlog-policy); of a bundle: instead of
+                              the one in it
       --from-checkpoint FILE  a checkpoint you kept: the log must extend it
       --continues DIR|URL     the old log, which this one continues under a new
                               key: it must be what record 0 says
@@ -309,7 +310,6 @@ Without DIR it takes the log of the configuration. The second checks one proof.
       --since, --until TIME   judge only the records of this time, such as
                               2026-07-30T12:00:00Z
       --entry FILE            the record that the proof is about
-      --policy FILE           for a bundle: a tlog-policy of your own
   -c, --config FILE           the log of this configuration (default:
                               ./countersign.yaml)
       --json                  print JSON
