@@ -146,9 +146,7 @@ async function readText(path: string, what: 'key' | 'file'): Promise<string> {
     throw new CommandError(
       'CANNOT_RUN',
       `could not read the ${what} ${path}: ${messageOf(cause)}`,
-      {
-        cause,
-      },
+      { cause, hint: 'it must be there, and this user must be able to read it' },
     )
   }
 }

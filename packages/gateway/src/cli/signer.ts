@@ -104,6 +104,7 @@ async function read(path: string, what: string): Promise<string> {
   } catch (cause) {
     throw new CommandError('CANNOT_RUN', `could not read ${what} ${path}: ${messageOf(cause)}`, {
       cause,
+      hint: 'it must be there, and this user must be able to read it',
     })
   }
 }

@@ -169,7 +169,9 @@ async function readSecret(path: string): Promise<string> {
     const missing = codeOf(cause) === 'ENOENT'
     throw new CommandError('CANNOT_RUN', `could not read the key ${path}: ${messageOf(cause)}`, {
       cause,
-      ...(missing ? { hint: "make one with 'countersign witness keygen'" } : {}),
+      hint: missing
+        ? "make one with 'countersign witness keygen'"
+        : 'this user must be able to read it',
     })
   }
 }

@@ -6,7 +6,7 @@ import { checkKeyName } from '@countersign/tlog/key'
 import { sha256, syncDirectory, writeDurably } from '../platform.ts'
 import type { Clock } from '../platform.ts'
 import { putEntry, sectionBytes } from './entries.ts'
-import { LedgerError } from './errors.ts'
+import { LedgerError, systemError } from './errors.ts'
 import { layoutOf, PRIVATE_FILE_MODE, PRIVATE_FOLDER_MODE } from './layout.ts'
 import type { Layout } from './layout.ts'
 import { ledgerDraft } from './lifecycle-draft.ts'
@@ -96,6 +96,10 @@ export async function checkIdentity(layout: Layout, origin: string): Promise<voi
   try {
     text = await readFile(layout.identity, 'utf8')
   } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')) {
+      const what = `could not open the log: ${layout.identity}`
+      throw systemError('LEDGER_IO', what, cause)
+    }
     throw new LedgerError(
       'LEDGER_MISSING',
       `could not open the log: there is none in ${layout.dataDir}`,

@@ -56,6 +56,20 @@ export class LedgerError extends Error {
   }
 }
 
+/** What to do when the disk refuses. */
+export const DISK_HINT =
+  'look at the disk (space, errors in dmesg), then start again; acknowledged records are safe'
+
+/**
+ * What the operating system refused, as an error of this room; anything else passes as it is.
+ * @param what "could not ...".
+ */
+export function systemError(code: LedgerErrorCode, what: string, error: unknown): unknown {
+  if (!(error instanceof Error && 'syscall' in error)) return error
+  const message = `${what}: ${error.message}`
+  return new LedgerError(code, message, { cause: error, hint: DISK_HINT })
+}
+
 /** What to do with a folder that does not hold what was written. */
 export const CORRUPT_HINT =
   'keep this folder as it is; restore it whole from a copy made while the ledger was stopped, or start a new log under a new origin'

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { crc32c } from '@node-rs/crc32'
 import { putAddendum, storedAddendum, storedBytes, storedLength } from './entries.ts'
 import type { StoredAddendum } from './entries.ts'
-import { LedgerError } from './errors.ts'
+import { systemError } from './errors.ts'
 import { getUint64, putUint64 } from './frame.ts'
 import { layoutOf, PACK_LEAVES, packPath } from './layout.ts'
 import { ADDENDUM_BYTES_MAX, ENVELOPE_BYTES_MAX } from './limits.ts'
@@ -62,8 +62,7 @@ export async function* readPack(
   try {
     yield* readRecords(file, group)
   } catch (cause) {
-    if (cause instanceof LedgerError || !(cause instanceof Error && 'syscall' in cause)) throw cause
-    throw new LedgerError('LEDGER_IO', `could not read addenda: ${path}`, { cause })
+    throw systemError('LEDGER_IO', `could not read addenda: ${path}`, cause)
   } finally {
     await file.close()
   }
@@ -120,6 +119,6 @@ async function openPack(path: string): Promise<FileHandle | undefined> {
     return await open(path, 'r')
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined
-    throw new LedgerError('LEDGER_IO', `could not read addenda: ${path}`, { cause })
+    throw systemError('LEDGER_IO', `could not read addenda: ${path}`, cause)
   }
 }

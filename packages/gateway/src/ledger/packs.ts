@@ -7,7 +7,7 @@
 import { mkdir, open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { sha256, syncDirectory } from '../platform.ts'
+import { namingFile, sha256, syncDirectory } from '../platform.ts'
 import type { StoredAddendum } from './entries.ts'
 import {
   layoutOf,
@@ -51,6 +51,7 @@ export class PackWriter {
   /** What is below this is published, and in its pack; the rest of that pack is from a publication that did not finish. */
   readonly #published: number
   #group = -1
+  #path = ''
   #file: FileHandle | undefined
   #at = 0
   #waiting: Buffer[] = []
@@ -88,6 +89,7 @@ export class PackWriter {
   async #open(group: number): Promise<void> {
     await this.#close()
     const path = join(this.#folder, packPath(group))
+    this.#path = path
     this.#group = group
     const folder = dirname(path)
     await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER_MODE })
@@ -119,6 +121,8 @@ export class PackWriter {
     try {
       await this.#flush()
       await file.datasync()
+    } catch (error) {
+      throw namingFile(error, this.#path)
     } finally {
       this.#file = undefined
       await file.close()

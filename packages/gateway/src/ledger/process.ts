@@ -7,7 +7,7 @@ import { openIds } from '@countersign/record/id'
 import type { Lifecycle } from '@countersign/record/leaf'
 import { parseSkey } from '@countersign/tlog/key'
 import { ed25519PublicKey, sha256, takeLock } from '../platform.ts'
-import type { Clock } from '../platform.ts'
+import type { Clock, Lock } from '../platform.ts'
 import { checkIdentity } from './create.ts'
 import { entriesOf, putEntry, sectionBytes } from './entries.ts'
 import { LedgerError, messageOf } from './errors.ts'
@@ -95,7 +95,7 @@ export async function runLedger(options: LedgerOptions): Promise<RunningLedger> 
   const layout = layoutOf(options.dataDir)
   const limits = checkLimits(options)
   await checkIdentity(layout, options.origin)
-  const lock = takeLock(layout.lock) ?? inUse(layout)
+  const lock = lockOf(layout)
   try {
     const recovered = await recover(layout, {
       origin: options.origin,
@@ -390,6 +390,24 @@ class Core implements Backend {
   }
 }
 
+function lockOf({ dataDir, lock: path }: Layout): Lock {
+  let lock: Lock | undefined
+  try {
+    lock = takeLock(path)
+  } catch (cause) {
+    throw new LedgerError('LEDGER_IO', `could not lock the log: ${path}: ${messageOf(cause)}`, {
+      cause,
+      hint: 'look at the disk; the lock holds nothing, and may be deleted while no ledger runs',
+    })
+  }
+  if (lock !== undefined) return lock
+  throw new LedgerError(
+    'LEDGER_IN_USE',
+    `could not open the log in ${dataDir}: another process uses it (${path})`,
+    { hint: 'stop the other process; one log has one writer' },
+  )
+}
+
 /** Where the checkpoints of at least so many records come from. */
 interface Heads {
   readonly witnessed: (size: number) => Promise<Head>
@@ -409,14 +427,6 @@ function signerOf({ signerSocket, signerUrl }: LedgerOptions): SignerPlace {
   if (signerUrl !== undefined) return signerUrl
   assert.ok(signerSocket !== undefined, 'a ledger has a signer')
   return { socketPath: signerSocket }
-}
-
-function inUse({ dataDir, lock }: Layout): never {
-  throw new LedgerError(
-    'LEDGER_IN_USE',
-    `could not open the log in ${dataDir}: another process uses it (${lock})`,
-    { hint: 'stop the other process; one log has one writer' },
-  )
 }
 
 function checkLimits(options: LedgerOptions): Limits {

@@ -8,7 +8,7 @@ import { tilesBetween } from '@countersign/tlog/tile'
 import type { Tile } from '@countersign/tlog/tile'
 import { sha256 } from '../platform.ts'
 import { addendaCount, addendaOf, eachEntry, entriesOf } from './entries.ts'
-import { corrupt } from './errors.ts'
+import { corrupt, systemError } from './errors.ts'
 import type { Frame } from './frame.ts'
 import { PackWriter } from './packs.ts'
 import type { Head } from './recovery.ts'
@@ -62,9 +62,14 @@ export class Publisher {
    */
   async upTo(size: number): Promise<void> {
     while ((this.#published?.size ?? 0) < size) {
-      this.#underWay ??= this.#publish().finally(() => {
-        this.#underWay = undefined
-      })
+      this.#underWay ??= this.#publish()
+        .catch((error: unknown) => {
+          // The last publication stands, and the next one writes everything again: no reason to stop.
+          throw systemError('LEDGER_UNAVAILABLE', 'could not publish', error)
+        })
+        .finally(() => {
+          this.#underWay = undefined
+        })
       await this.#underWay
     }
   }
@@ -194,6 +199,8 @@ class Bundles {
       at = end
       if (this.#count === WIDTH) await this.#put()
     }
+    // The frame's memory is not ours for longer.
+    this.#parts = [Buffer.concat(this.#parts)]
   }
 
   async finish(): Promise<Buffer> {

@@ -8,9 +8,9 @@ import { parseCheckpoint } from '@countersign/tlog/checkpoint'
 import type { VerifierKey } from '@countersign/tlog/key'
 import { parseNote } from '@countersign/tlog/note'
 import { toTreeSize } from '@countersign/tlog/size'
-import { syncDirectory } from '../platform.ts'
+import { namingFile, syncDirectory } from '../platform.ts'
 import { faultOf } from './entries.ts'
-import { corrupt, CORRUPT_HINT, LedgerError, messageOf } from './errors.ts'
+import { corrupt, CORRUPT_HINT, LedgerError, messageOf, systemError } from './errors.ts'
 import type { Layout } from './layout.ts'
 import { PRIVATE_FOLDER_MODE } from './layout.ts'
 import { openSigned } from './log-keys.ts'
@@ -49,6 +49,14 @@ export interface RecoverOptions {
  * @throws {LedgerError} `LEDGER_CORRUPT` with file and byte; `LEDGER_SPLIT` when fewer records are durable than were published.
  */
 export async function recover(layout: Layout, options: RecoverOptions): Promise<Recovered> {
+  try {
+    return await load(layout, options)
+  } catch (error) {
+    throw systemError('LEDGER_IO', `could not open the log in ${layout.dataDir}`, error)
+  }
+}
+
+async function load(layout: Layout, options: RecoverOptions): Promise<Recovered> {
   await rm(layout.temporary, { recursive: true, force: true })
   await mkdir(layout.temporary, { recursive: true, mode: PRIVATE_FOLDER_MODE })
   await removeHalfPrepared(layout.wal)
@@ -148,7 +156,9 @@ export async function readHead(
   options: Pick<RecoverOptions, 'origin' | 'logKeys'>,
 ): Promise<Head | undefined> {
   if (!(await readdir(layout.log)).includes('checkpoint')) return undefined
-  const note = await readFile(layout.checkpoint, 'utf8')
+  const note = await readFile(layout.checkpoint, 'utf8').catch((error: unknown) => {
+    throw namingFile(error, layout.checkpoint)
+  })
   const place = { path: layout.checkpoint, byte: 0 }
   try {
     const { logKeys: keys } = options

@@ -2,9 +2,9 @@
  * Reads the write-ahead log back, frame by frame, and decides what a bad one means. Only the last frame that was written can
  * be torn, because each is synced before the next is begun; anything else is damage, and stops the process.
  */
-import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import { readdirSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { corrupt, CORRUPT_HINT, LedgerError } from './errors.ts'
+import { corrupt } from './errors.ts'
 import {
   decodeFrame,
   decodeFrameHeader,
@@ -14,6 +14,7 @@ import {
 } from './frame.ts'
 import type { Frame, SegmentHeader } from './frame.ts'
 import { segmentNumber } from './layout.ts'
+import { withFileSync } from './open-file.ts'
 
 /** Disks write sectors of this size whole or not at all. */
 const SECTOR_BYTES = 512
@@ -180,21 +181,12 @@ function readWhole(path: string): Buffer {
   const { size } = statSync(path)
   // Aligned, for the search from the end.
   const buffer = Buffer.from(new ArrayBuffer(size))
-  const file = openSync(path, 'r')
-  try {
+  withFileSync(path, 'r', (file) => {
     for (let at = 0; at < size;) {
       const got = readSync(file, buffer, at, size - at, at)
       if (got === 0) throw corrupt({ path, byte: at }, 'it became shorter while it was read')
       at += got
     }
-  } catch (error) {
-    if (error instanceof LedgerError) throw error
-    throw new LedgerError('LEDGER_CORRUPT', `could not read the ledger: ${path}`, {
-      cause: error,
-      hint: CORRUPT_HINT,
-    })
-  } finally {
-    closeSync(file)
-  }
+  })
   return buffer
 }

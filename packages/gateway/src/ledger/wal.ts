@@ -17,7 +17,7 @@ import {
 import { link, open, readdir, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { syncDirectory } from '../platform.ts'
-import { corrupt, LedgerError } from './errors.ts'
+import { corrupt, DISK_HINT, LedgerError, systemError } from './errors.ts'
 import {
   decodeSegmentHeader,
   encodeSegmentHeader,
@@ -26,10 +26,8 @@ import {
 } from './frame.ts'
 import type { SegmentHeader } from './frame.ts'
 import { PRIVATE_FILE_MODE, segmentName } from './layout.ts'
+import { withFileSync } from './open-file.ts'
 import type { FoundSegment, Scan, Tear } from './scan.ts'
-
-const DISK_HINT =
-  'look at the disk (space, errors in dmesg), then start again; acknowledged records are safe'
 
 /** Zeros are written in pieces, so that a commit never waits behind 64 MiB of them. */
 const ZERO_BYTES = 1024 * 1024
@@ -165,10 +163,12 @@ export class Wal {
       after !== undefined && after.firstIndex <= size;
       after = this.#retained[1]
     ) {
-      const done = this.#retained.shift()
+      const [done] = this.#retained
       if (done === undefined) break
+      // Forgotten only once it is gone: a later one that goes before it would be a hole.
+      await unlink(done.path).catch(unlessMissing)
+      this.#retained.shift()
       this.#places = this.#places.filter((place) => place.segment !== done.number)
-      await unlink(done.path)
       dropped += 1
     }
     if (dropped > 0) await syncDirectory(this.#folder)
@@ -176,8 +176,12 @@ export class Wal {
 
   async close(): Promise<void> {
     await this.#next?.catch(() => undefined)
-    if (this.#prepared !== undefined) closeSync(this.#prepared.file)
-    closeSync(this.#current.file)
+    try {
+      if (this.#prepared !== undefined) closeSync(this.#prepared.file)
+      closeSync(this.#current.file)
+    } catch (error) {
+      throw systemError('LEDGER_IO', `could not close ${this.#current.path}`, error)
+    }
   }
 
   #mark(firstIndex: number): void {
@@ -197,12 +201,17 @@ export class Wal {
         `could not commit: a frame of ${bytes} bytes, and a segment holds ${room}`,
       )
     const number = this.#current.header.number + 1
-    // Usually ready long before. When it is not, the commit path pays for it: slow, and still right.
-    const next =
-      this.#prepared ?? prepareSegmentSync(this.#folder, { number, bytes: this.#segmentBytes })
-    this.#prepared = undefined
-    closeSync(this.#current.file)
-    this.#current = next
+    try {
+      // Usually ready long before. When it is not, the commit path pays for it: slow, and still right.
+      const next =
+        this.#prepared ?? prepareSegmentSync(this.#folder, { number, bytes: this.#segmentBytes })
+      this.#prepared = undefined
+      closeSync(this.#current.file)
+      this.#current = next
+    } catch (error) {
+      const path = join(this.#folder, segmentName(number))
+      throw systemError('LEDGER_IO', `could not make the next segment: ${path}`, error)
+    }
     this.#offset = SEGMENT_HEADER_BYTES
     this.#prepareNext()
   }
@@ -229,25 +238,15 @@ export class Wal {
 
 /** Overwrites a torn last frame with zeros, durably. */
 export function cutTear({ path, offset, bytes }: Tear): void {
-  const file = openSync(path, 'r+')
-  try {
-    writeSync(file, Buffer.alloc(bytes), 0, bytes, offset)
+  withFileSync(path, 'r+', (file) => {
+    checkWritten(writeSync(file, Buffer.alloc(bytes), 0, bytes, offset), bytes)
     fsyncSync(file)
-  } finally {
-    closeSync(file)
-  }
+  })
 }
 
 /** Makes what recovery read durable: a frame may have been in the page cache only when the last process was killed. */
 export function syncSegments(scan: Scan): void {
-  for (const { path } of scan.segments) {
-    const file = openSync(path, 'r+')
-    try {
-      fsyncSync(file)
-    } finally {
-      closeSync(file)
-    }
-  }
+  for (const { path } of scan.segments) withFileSync(path, 'r+', fsyncSync)
 }
 
 /** Removes segments that were still being prepared when the last process ended. */
@@ -313,34 +312,26 @@ function prepareSegmentSync(folder: string, options: { number: number; bytes: nu
     fsyncSync(file)
     closeSync(file)
     linkSync(draft, path)
-    syncFolder(folder)
   } catch (cause) {
     // Prepared in the background a moment ago, and whole: that one will do.
     const isThere = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST'
-    if (!isThere) {
-      throw new LedgerError('LEDGER_IO', `could not make the next segment: ${path}`, {
-        cause,
-        hint: DISK_HINT,
-      })
-    }
+    if (!isThere) throw cause
   } finally {
     rmSync(draft, { force: true })
   }
+  // Whoever linked it: its name is durable before a commit relies on it.
+  withFileSync(folder, 'r', fsyncSync)
   return openPrepared(path)
+}
+
+/** An attempt that failed and landed: what was to be removed is gone. */
+function unlessMissing(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
 }
 
 /** A disk that is nearly full writes less than it was asked to, without an error. */
 function checkWritten(written: number, wanted: number): void {
   if (written !== wanted) throw new Error(`wrote ${written} of ${wanted} bytes: the disk is full`)
-}
-
-function syncFolder(folder: string): void {
-  const file = openSync(folder, 'r')
-  try {
-    fsyncSync(file)
-  } finally {
-    closeSync(file)
-  }
 }
 
 function openPrepared(path: string): Segment {

@@ -1,6 +1,8 @@
 /** The ledger and its quorum: real witnesses on real sockets, and some that hang, forget and accuse. */
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { copyFile, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { decodeEntry } from '@countersign/record/decode'
 import { SignatureType } from '@countersign/tlog/key'
@@ -40,7 +42,7 @@ test('an append climbs from durable to signed to witnessed, and its receipt veri
   log.own(await runSigner(log.signer))
   const witnesses = [
     await startWitness(log, 'w1'),
-    await startWitness(log, 'w2', SignatureType.mlDsa44),
+    await startWitness(log, 'w2', { type: SignatureType.mlDsa44 }),
     await startWitness(log, 'w3'),
   ]
   const policy = policyOf(log, witnesses, 2)
@@ -108,6 +110,28 @@ test('a witness that hangs delays nobody, and is named once its time is over', a
   const [first] = (await running.client.status()).witnesses?.each ?? []
   match(first?.failure ?? '', /did not answer within 1000 ms/)
   await end(log, running)
+})
+
+test('a witness on https is believed only under an authority that we know', async () => {
+  await using log = await makeLog()
+  log.own(await runSigner(log.signer))
+  const [keyFile, certificateFile] = [join(log.folder, 'tls.key'), join(log.folder, 'tls.pem')]
+  const names = ['-subj', '/CN=witness', '-addext', 'subjectAltName=IP:127.0.0.1']
+  const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
+  const files = ['-keyout', keyFile, '-out', certificateFile]
+  execFileSync('openssl', ['req', '-x509', ...made, ...names, ...files], { stdio: 'ignore' })
+  const certificate = await readFile(certificateFile, 'utf8')
+  const tls = { certificate, key: await readFile(keyFile, 'utf8') }
+  const witness = await startWitness(log, 'w1', { tls })
+  match(witness.url, /^https:/)
+  const policy = policyOf(log, [witness], 'all')
+  const trusting = await run(log, { policy, ca: certificate })
+  equal((await trusting.client.append(makeDraft(), { level: 'D2' })).level, 'D2')
+  await end(log, trusting)
+  const wary = await run(log, { policy })
+  await rejects(wary.client.append(makeDraft(), { level: 'D2' }), { code: 'WITNESS_QUORUM' })
+  match((await wary.client.status()).witnesses?.each[0]?.failure ?? '', /self-signed certificate/)
+  await end(log, wary)
 })
 
 test('a witness that stands elsewhere than we believe says so with 409, and gets its proof from there', async () => {

@@ -42,7 +42,7 @@ export async function replaceFile(
     await rename(draft, path)
   } catch (error) {
     await unlink(draft).catch(() => undefined)
-    throw error
+    throw namingFile(error, path)
   }
 }
 
@@ -51,7 +51,16 @@ export async function syncDirectory(path: string): Promise<void> {
   const folder = await open(path, 'r')
   try {
     await folder.sync()
+  } catch (error) {
+    throw namingFile(error, path)
   } finally {
     await folder.close()
   }
+}
+
+/** An error that says which file: the system's own does so for open and rename, and not for write, sync and close. */
+export function namingFile(error: unknown, path: string): unknown {
+  if (error instanceof Error && 'syscall' in error && !error.message.includes(path))
+    error.message += ` '${path}'`
+  return error
 }

@@ -255,3 +255,15 @@ test('patterns and ranges that can not be read do not compile', () => {
   config.services['a']?.egress?.allowPrivate.push('ten')
   assert.throws(() => compilePolicy(config), code('POLICY_RANGE_INVALID'))
 })
+
+test('the calls of a service may demand more of their record than durability', () => {
+  const levels = compilePolicy(
+    givenConfig({
+      witnesses: { policy: 'w.policy' },
+      services: { pay: { egress: { allow: ['api.stripe.com'], acknowledge: 'D2' } } },
+    }),
+  )
+  const call = givenCall('api.stripe.com')
+  assert.equal(levels.decide(caller('pay'), call).acknowledge, 'D2')
+  assert.equal(levels.decide(caller('nowhere'), call).acknowledge, 'D0')
+})

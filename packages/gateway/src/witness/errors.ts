@@ -29,6 +29,10 @@ export class WitnessError extends Error {
   }
 }
 
+/** What to do when the disk refuses. */
+export const DISK_HINT =
+  'look at the disk (space, errors in dmesg), then start again; what was signed is remembered'
+
 /** The text of an error, whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)

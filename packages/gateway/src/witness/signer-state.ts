@@ -7,7 +7,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { emptyRoot } from '@countersign/tlog/hash'
 import { sha256 } from '../platform.ts'
-import { WitnessError } from './errors.ts'
+import { codeOf, DISK_HINT, messageOf, WitnessError } from './errors.ts'
 import { Slots } from './slots.ts'
 import type { SlotFormat } from './slots.ts'
 
@@ -95,6 +95,7 @@ export class SignerState {
     } catch (cause) {
       throw new WitnessError('WITNESS_IO', `could not save what is being signed: ${this.#path}`, {
         cause,
+        hint: DISK_HINT,
       })
     }
     this.#state = state
@@ -109,10 +110,12 @@ function openSlots(path: string): Slots {
   try {
     return Slots.open(path, FORMAT)
   } catch (cause) {
-    throw new WitnessError('WITNESS_STATE', `could not open the signer: ${path}`, {
-      cause,
-      hint: 'run countersign init to create it',
-    })
+    const isMissing = codeOf(cause) === 'ENOENT'
+    throw new WitnessError(
+      'WITNESS_STATE',
+      `could not open the signer: ${path}: ${messageOf(cause)}`,
+      { cause, hint: isMissing ? 'run countersign init to create it' : DISK_HINT },
+    )
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { parseVkey, SignatureType } from '@countersign/tlog/key'
-import { sha256, takeLock } from '../platform.ts'
+import { sha256 } from '../platform.ts'
 import type { Clock } from '../platform.ts'
 import { Desk } from './desk.ts'
 import { WitnessError } from './errors.ts'
@@ -13,6 +13,7 @@ import { openFront } from './front.ts'
 import type { Listening } from './front.ts'
 import { readSigners } from './keys.ts'
 import { SignerState } from './signer-state.ts'
+import { lockState } from './state-lock.ts'
 
 export type SignerOptions = SignerParts & Listening
 
@@ -54,8 +55,7 @@ export async function runSigner(options: SignerOptions): Promise<RunningSigner> 
     )
   }
   const keys = [parseVkey(options.sequencerVkey, sha256)]
-  const lockPath = join(stateDir, 'signer.lock')
-  const lock = takeLock(lockPath) ?? inUse(lockPath)
+  const lock = lockState(join(stateDir, 'signer.lock'), 'signer')
   let opened: SignerState | undefined
   try {
     const state = SignerState.open(options)
@@ -88,12 +88,4 @@ export async function runSigner(options: SignerOptions): Promise<RunningSigner> 
     lock.release()
     throw error
   }
-}
-
-function inUse(path: string): never {
-  throw new WitnessError(
-    'WITNESS_IN_USE',
-    `could not open the signer: another process uses it (${path})`,
-    { hint: 'stop the other process; one log has one signer' },
-  )
 }

@@ -8,6 +8,7 @@ import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { crc32c } from '@node-rs/crc32'
 import { syncDirectory, writeDurably } from '../platform.ts'
+import { DISK_HINT, messageOf, WitnessError } from './errors.ts'
 
 /** What such a file looks like. `magic` is 8 ASCII characters; a payload fits `slotBytes` less 20. */
 export interface SlotFormat {
@@ -98,8 +99,16 @@ export class Slots {
     this.#records = slots.map((slot) => decodeSlot(encodeSlot(slot, this.#format), this.#format))
   }
 
+  /** @throws {WitnessError} `WITNESS_IO`: everything was synced before, and yet the disk is not well. */
   close(): void {
-    closeSync(this.#file)
+    try {
+      closeSync(this.#file)
+    } catch (cause) {
+      throw new WitnessError('WITNESS_IO', `could not close ${this.#path}: ${messageOf(cause)}`, {
+        cause,
+        hint: DISK_HINT,
+      })
+    }
   }
 
   #load(pair: Buffer): void {

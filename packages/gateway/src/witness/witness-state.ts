@@ -8,7 +8,7 @@ import { parseCheckpoint } from '@countersign/tlog/checkpoint'
 import { emptyRoot } from '@countersign/tlog/hash'
 import { parseNote } from '@countersign/tlog/note'
 import { sha256 } from '../platform.ts'
-import { codeOf, messageOf, WitnessError } from './errors.ts'
+import { codeOf, DISK_HINT, messageOf, WitnessError } from './errors.ts'
 import { LOGS_MAX, STATE_SLOT_BYTES } from './limits.ts'
 import { Slots } from './slots.ts'
 import type { SlotFormat } from './slots.ts'
@@ -87,9 +87,11 @@ export class WitnessState {
     } catch (cause) {
       slots.close()
       if (cause instanceof WitnessError) throw cause
-      throw new WitnessError('WITNESS_IO', `could not write the state of the witness: ${path}`, {
-        cause,
-      })
+      throw new WitnessError(
+        'WITNESS_IO',
+        `could not write the state of the witness: ${path}: ${messageOf(cause)}`,
+        { cause, hint: DISK_HINT },
+      )
     }
   }
 
@@ -116,6 +118,7 @@ export class WitnessState {
     } catch (cause) {
       throw new WitnessError('WITNESS_IO', `could not save what is being cosigned: ${this.#path}`, {
         cause,
+        hint: DISK_HINT,
       })
     }
     this.#logs.set(origin, { record: log.record, cosigned })
@@ -135,14 +138,12 @@ function openSlots(path: string): Slots {
       'WITNESS_STATE',
       missing
         ? `could not open the witness: there is no state ${path}`
-        : `could not open the witness: ${messageOf(cause)}`,
+        : `could not open the witness: ${path}: ${messageOf(cause)}`,
       {
         cause,
-        ...(missing
-          ? {
-              hint: 'only if this key has never cosigned: add --create; otherwise find the file, or make a new key',
-            }
-          : {}),
+        hint: missing
+          ? 'only if this key has never cosigned: add --create; otherwise find the file, or make a new key'
+          : DISK_HINT,
       },
     )
   }

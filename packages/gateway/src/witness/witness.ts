@@ -4,7 +4,7 @@
  */
 import { SignatureType } from '@countersign/tlog/key'
 import { formatNote, parseNote } from '@countersign/tlog/note'
-import { sha256Hex, takeLock } from '../platform.ts'
+import { sha256Hex } from '../platform.ts'
 import type { Clock } from '../platform.ts'
 import { Desk } from './desk.ts'
 import type { Answer } from './desk.ts'
@@ -15,6 +15,7 @@ import { endProcess } from './fatal.ts'
 import { openFront } from './front.ts'
 import type { Listening, Page } from './front.ts'
 import { readLogKeys, readSigners } from './keys.ts'
+import { lockState } from './state-lock.ts'
 import { createWitnessState, WitnessState } from './witness-state.ts'
 
 export interface WitnessOptions {
@@ -68,7 +69,7 @@ export async function runWitness(options: WitnessOptions): Promise<RunningWitnes
     SignatureType.mlDsa44,
   ])
   const logs = readLogKeys(options.logs)
-  const lock = lockState(statePath)
+  const lock = lockState(`${statePath}.lock`, 'witness')
   let opened: WitnessState | undefined
   try {
     if (options.create === true) await createWitnessState(statePath, name)
@@ -163,23 +164,4 @@ async function keep(
     if (!(error instanceof WitnessError)) throw error
     return { failed: `${error.message}: ${messageOf(error.cause)}` }
   }
-}
-
-function lockState(statePath: string): { release(): void } {
-  const path = `${statePath}.lock`
-  let lock: ReturnType<typeof takeLock>
-  try {
-    lock = takeLock(path)
-  } catch (cause) {
-    throw new WitnessError('WITNESS_STATE', `could not open the witness: no lock ${path}`, {
-      cause,
-      hint: 'the folder of the state must exist and be writable',
-    })
-  }
-  if (lock !== undefined) return lock
-  throw new WitnessError(
-    'WITNESS_IN_USE',
-    `could not open the witness: another process uses its state (${path})`,
-    { hint: 'stop the other process; one state has one witness' },
-  )
 }

@@ -24,11 +24,18 @@ export interface TestWitness {
   close(): Promise<void>
 }
 
-/** Runs a witness of a log on a free port. @param type of its key: Ed25519 unless told otherwise. */
+/** Runs a witness of a log on a free port. @param options.type of its key: Ed25519 unless told otherwise. */
 export async function startWitness(
   log: TestLog,
   name: string,
-  type: number = SignatureType.cosignatureV1,
+  {
+    type = SignatureType.cosignatureV1,
+    tls,
+  }: {
+    readonly type?: number
+    /** PEM texts. */
+    readonly tls?: { readonly certificate: string; readonly key: string }
+  } = {},
 ): Promise<TestWitness> {
   const statePath = join(log.folder, `${name}.state`)
   const { skey, vkey } = makeKey(`witness.example/${name}`, type)
@@ -43,7 +50,7 @@ export async function startWitness(
   const first = await runWitness({
     ...options,
     create: true,
-    listening: { address: '127.0.0.1:0' },
+    listening: { address: '127.0.0.1:0', tls },
   })
   const url = first.url ?? ''
   let running: typeof first | undefined = first
@@ -61,7 +68,7 @@ export async function startWitness(
     },
     stop,
     async start() {
-      running = await runWitness({ ...options, listening: { address: new URL(url).host } })
+      running = await runWitness({ ...options, listening: { address: new URL(url).host, tls } })
     },
     close: stop,
   })
