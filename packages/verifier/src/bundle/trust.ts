@@ -6,7 +6,7 @@ import type { Checkpoint } from '@countersign/tlog/checkpoint'
 import type { AsyncOpenPrimitives } from '@countersign/tlog/chunked-encryption'
 import { TlogError } from '@countersign/tlog/errors'
 import { emptyRoot, equalBytes } from '@countersign/tlog/hash'
-import { formatVkey } from '@countersign/tlog/key'
+import { formatVkey, SignatureType } from '@countersign/tlog/key'
 import type { MlDsa44Verify, VerifierKey } from '@countersign/tlog/key'
 import { openNote, parseNote } from '@countersign/tlog/note'
 import { verifyConsistency } from '@countersign/tlog/proof'
@@ -68,7 +68,7 @@ export async function openHead(
   trust: ReaderTrust & { readonly crypto: BundleCrypto },
   onFinding: OnFinding,
 ): Promise<BelievedHead | undefined> {
-  const policy = trust.policy ?? readPolicy(files.policy, trust.crypto, onFinding)
+  const policy = ownPolicy(trust) ?? readPolicy(files.policy, trust.crypto, onFinding)
   if (policy === undefined || files.checkpoint === undefined) return undefined
   checkGivenKeys(policy, trust, onFinding)
   const { sha256, ed25519Verify, mldsa44Verify } = trust.crypto
@@ -187,6 +187,13 @@ function checkGrowth(
     },
     sha256,
   )
+}
+
+/** A policy of the reader's own may leave the log to the keys beside it. */
+function ownPolicy({ policy, keys }: ReaderTrust): WitnessPolicy | undefined {
+  if (policy === undefined || policy.logs.length > 0) return policy
+  const logs = keys.filter(({ type }) => type !== SignatureType.cosignatureV1)
+  return { ...policy, logs: logs.map((key) => ({ key })) }
 }
 
 function readPolicy(
