@@ -123,13 +123,14 @@ export async function startProcess(
   const [command, ...args] = [
     ...under,
     process.execPath,
+    '--single-threaded-gc',
+    '--heap-growing-percent=200',
     '-C',
     '@countersign/source',
     main,
   ] as const
   const child = spawn(command ?? process.execPath, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
-    // As `countersign up` starts them.
     env: { ...process.env, UV_THREADPOOL_SIZE: '8' },
   })
   let stderr = ''
