@@ -1,6 +1,6 @@
 /**
- * Runs every shell block of README.md, in order, in one shell and with real processes, and holds the output
- * against the text blocks that follow. Only ports are exchanged for free ones.
+ * Runs every shell block of README.md, and of some how-to pages, in order, in one shell and with real processes, and holds the
+ * output against the text blocks that follow. Only ports are exchanged for free ones.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { commandUsage } from '../packages/gateway/src/cli.ts'
+import { findCommand } from './setup.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const TIMEOUT_MS = 110_000
@@ -140,6 +141,15 @@ test('every shell block of the README does what it says', { timeout: TIMEOUT_MS 
   assert.ok(blocks.length >= 14, `saw ${blocks.length} blocks`)
   assert.deepEqual(skipped, ['npm install && npm start', 'npm install && npm test'])
 })
+
+test(
+  'every shell block of the page on completeness does what it says',
+  { timeout: TIMEOUT_MS, skip: findCommand('nginx') === undefined ? 'no nginx here' : false },
+  async () => {
+    const { blocks } = await checkDocument('docs/how-to/prove-completeness.md')
+    assert.equal(blocks.length, 4)
+  },
+)
 
 test('every command in the how-to pages exists, with its options', async () => {
   let seen = 0

@@ -26,6 +26,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   show: async () => (await import('./cli/show.ts')).show,
   prove: async () => (await import('./cli/prove.ts')).prove,
   verify: async () => (await import('./cli/verify.ts')).verify,
+  reconcile: async () => (await import('./cli/reconcile.ts')).reconcile,
   mirror: async () => (await import('./cli/mirror.ts')).mirror,
   demo: async () => (await import('./cli/demo.ts')).demo,
   version: async () => (await import('./cli/version.ts')).version,
