@@ -78,7 +78,8 @@ async function runBlocks(blocks: readonly Block[]): Promise<string[]> {
   try {
     await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
     // `set -e`: a command that fails fails the document. `-m`: jobs have numbers, as in a terminal.
-    let script = `set -emu\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n`
+    // What the trap ends may be gone already: that is no failure of the document.
+    let script = `set -emu\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n`
     for (const [at, block] of blocks.entries()) script += `echo '${mark(at)}'\n${block.script}\n`
     for (const [port, free] of await freePorts(portsIn(script)))
       script = script.replaceAll(port, free)
