@@ -7,7 +7,7 @@
 const writeSide = ['capture', 'identity', 'policy', 'seal', 'ledger'] as const
 
 /** The rooms of the gateway that exist today: `src/<room>.ts` is the door, `src/<room>/` is private. */
-export const rooms = [...writeSide, 'witness', 'follow', 'evidence'] as const
+export const rooms = [...writeSide, 'witness', 'follow', 'reconcile', 'evidence'] as const
 
 /** What is no room and stands beside them in `packages/gateway/src`. */
 export const besides = ['platform', 'config', 'journey', 'gateway', 'cli', 'demo'] as const
@@ -26,6 +26,7 @@ export const mayImport: Readonly<Record<Place, readonly Place[]>> = {
   witness: ['platform'],
   follow: ['platform'],
   evidence: ['platform'],
+  reconcile: ['platform'],
   journey: ['platform', 'config', ...writeSide],
   gateway: ['platform', 'config', 'journey', ...rooms],
   demo: ['platform', 'config', 'gateway', ...rooms],
