@@ -9,6 +9,7 @@ import type {
   Alarm,
   CheckedAddenda,
   LogSource,
+  PublishedLog,
   ScrubEvent,
   ScrubOptions,
   ScrubState,
