@@ -68,7 +68,8 @@ async function ledgerEnds(folder: string): Promise<{ code: number | null; stderr
 test('a signer of its own signs twice, and up starts none beside it', async () => {
   await using apart = await setUpApart()
   const { setup, signer } = apart
-  assert.deepEqual(Object.keys(await runOnce(setup)).toSorted(), ['gateway', 'ledger'])
+  const started = Object.keys(await runOnce(setup))
+  assert.ok(started.includes('ledger') && !started.includes('signer'), started.join(', '))
   const checkpoint = await readFile(join(setup.folder, 'countersign-data/log/checkpoint'))
   const vkeys = (await readFile(join(setup.folder, 'log.vkey'), 'utf8')).trim().split('\n')
   const { verified } = await openNote(checkpoint, {

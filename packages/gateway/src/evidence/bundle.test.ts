@@ -125,6 +125,18 @@ test('without a key of the reader’s own a bundle only fits together', async ()
   )
 })
 
+test('of two keys that a log signs with, its reader may know one', async () => {
+  const policy = `log ${logKey.vkey}\nlog ${testKey(2).vkey}\nquorum none\n`
+  const scope = { kind: 'record', indexes: [0] } as const
+  const { zip } = await bundleOf(story, { scope, request: { policy } })
+  assert.deepEqual((await check(zip, [logKey.vkey])).report.findings, none)
+  const { report } = await check(zip, [testKey(2).vkey])
+  assert.deepEqual(
+    report.findings.map(({ code }) => code),
+    ['CHECKPOINT_SIGNATURE'],
+  )
+})
+
 test('witnesses travel along, and a checkpoint that they did not cosign is not handed over', async () => {
   const seed = new Uint8Array(32).fill(9)
   const unnamed = {
