@@ -22,6 +22,10 @@ interface Step {
 
 const first: readonly Step[] = [
   { name: 'types', command: ['tsc', '--noEmit', '-p', 'tsconfig.json'] },
+  {
+    name: 'types of the page',
+    command: ['tsc', '--noEmit', '-p', 'packages/verifier/page/tsconfig.json'],
+  },
   { name: 'format', command: ['oxfmt', '--check'] },
   { name: 'lint', command: ['oxlint', '--type-aware'] },
   { name: 'dead code', command: ['knip', '--no-progress'] },

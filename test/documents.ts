@@ -24,10 +24,17 @@ trap 'set +e; kill $(jobs -p) 2>/dev/null; wait' EXIT
 sleep() { node -C @countersign/source '${join(root, 'test', 'published.ts')}' countersign-data; }
 `
 
-/** Runs one document. @param path below the root of the tree. */
-export async function checkDocument(path: string): Promise<Document> {
+/**
+ * Runs one document.
+ * @param path below the root of the tree.
+ * @param look at what the document left in its folder, before that goes: what a shell cannot, such as in a browser.
+ */
+export async function checkDocument(
+  path: string,
+  look: (folder: string) => Promise<void> = async () => {},
+): Promise<Document> {
   const document = readDocument(await readFile(join(root, path), 'utf8'))
-  const outputs = await runBlocks(document.blocks)
+  const outputs = await runBlocks(document.blocks, look)
   for (const [at, block] of document.blocks.entries()) holdAgainst(outputs[at] ?? '', block)
   return document
 }
@@ -73,7 +80,10 @@ function portsIn(script: string): string[] {
 const mark = (at: number): string => `--- block ${at} ---`
 
 /** One shell runs them all: what a block sets, the next one has. */
-async function runBlocks(blocks: readonly Block[]): Promise<string[]> {
+async function runBlocks(
+  blocks: readonly Block[],
+  look: (folder: string) => Promise<void>,
+): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-document-'))
   try {
     await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
@@ -87,6 +97,7 @@ async function runBlocks(blocks: readonly Block[]): Promise<string[]> {
     await writeFile(join(folder, 'script.sh'), script)
     const { output, code } = await run(folder)
     assert.equal(code, 0, `the shell ended with ${code}:\n${output}`)
+    await look(folder)
     return blocks.map((_, at) => output.split(`${mark(at)}\n`)[1]?.split(mark(at + 1))[0] ?? '')
   } finally {
     await rm(folder, { recursive: true, force: true })

@@ -15,6 +15,7 @@ const testTools: readonly Tool[] = [
   { command: 'curl', debianPackage: 'curl', usedFor: 'real clients, direct and through the proxy' },
   { command: 'openssl', debianPackage: 'openssl', usedFor: 'certificates made by someone else' },
   { command: 'nginx', debianPackage: 'nginx-light', usedFor: 'a real upstream' },
+  { command: 'chromium', debianPackage: 'chromium', usedFor: 'the page that checks evidence' },
   { command: 'strace', debianPackage: 'strace', usedFor: 'faults of the disk' },
 ]
 

@@ -5,7 +5,7 @@ export type { EgressListening, EgressOptions, EgressUpdate } from './capture/egr
 export type { InboundListening, InboundOptions, InboundUpdate } from './capture/inbound.ts'
 export type { Listening, ListenerTls } from './capture/listening.ts'
 export type { ServiceTarget } from './capture/upstreams.ts'
-export { redactPath, redactQuery } from './capture/redact.ts'
+export { redactPath, redactQuery, redactRequestLine, redactText } from './capture/redact.ts'
 export { CaptureError } from './capture/errors.ts'
 export type {
   Exchange,

@@ -8,5 +8,5 @@ export type { EvidenceAddenda, EvidenceLog, StoredAddendum } from './evidence/lo
 export { selectEvidence } from './evidence/selection.ts'
 export type { LeafRange, Opening, Scope, Selection } from './evidence/selection.ts'
 export { findByTime, findSession } from './evidence/places.ts'
-export { writeBundle } from './evidence/write-bundle.ts'
+export { refuseExisting, writeBundle } from './evidence/write-bundle.ts'
 export type { BundleRequest, WrittenBundle } from './evidence/write-bundle.ts'

@@ -420,6 +420,7 @@ function needRestart(before: Config, after: Config): string[] {
     'seal',
     'listen',
     'ledger',
+    'scrub',
   ] as const
   return fixed.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
 }

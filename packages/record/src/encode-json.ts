@@ -1,9 +1,16 @@
 /**
- * The text of a leaf, checked. The decoder judges every text that is new in kind; the records of requests, two a request, differ
- * in a few members only: those are checked here, and the decoder is asked once for each combination of the others.
+ * The text of a leaf, checked. The decoder judges every text that is new in kind. The records of requests, two a request, differ
+ * in a few members only: those are checked here, and the others are written in the words that the decoder has accepted before.
+ * Lost with this state: nothing; it is learned anew.
  */
 import { checkLeafJson } from './decode.ts'
-import { orderLeaf } from './encode-leaf.ts'
+import {
+  orderActor,
+  orderDecision,
+  orderDestination,
+  orderLeaf,
+  orderService,
+} from './encode-leaf.ts'
 import type { Stamp } from './encode-leaf.ts'
 import { isId } from './id.ts'
 import type { Draft, Leaf, UnstampedLeaf } from './leaf.ts'
@@ -12,67 +19,200 @@ const HEX_32 = /^[0-9a-f]{32}$/
 const HEX_16 = /^[0-9a-f]{16}$/
 const DECIMAL = /^(?:0|[1-9][0-9]{0,19})$/
 
-/** Combinations that the decoder has accepted. A gateway has as many as it has rules; past the limit all are judged anew. */
-const vouched = new Set<string>()
-const VOUCHED_MAX = 4096
+/** Phrases kept at most. A gateway has as many as it has rules; past the limit they are learned anew. */
+const PHRASES_MAX = 4096
 
 /** @throws {RecordError} `RECORD_MALFORMED`, with the path of the member */
 export function leafJson(draft: Draft, stamp: Stamp): string {
+  const known = knownJson(draft, stamp)
+  if (known !== undefined) return known
   const json = JSON.stringify(orderLeaf(draft, stamp))
-  const kind = kindOf(draft.leaf, stamp)
-  if (kind !== undefined && vouched.has(kind)) return json
   checkLeafJson(json)
-  if (kind === undefined) return json
-  if (vouched.size >= VOUCHED_MAX) vouched.clear()
-  vouched.add(kind)
+  learn(draft.leaf)
   return json
 }
 
-/**
- * All that the decoder would judge and that is not judged here, as one key.
- * @returns `undefined` for a leaf with rare members, or with a value that a reader may refuse: the decoder must see those.
- */
-function kindOf(leaf: UnstampedLeaf, stamp: Stamp): string | undefined {
+/** Members that stand side by side and whose values come from small sets, as text. */
+interface Phrase<T> {
+  readonly of: T
+  readonly text: string
+}
+
+/** From `class` to `tenant`, by action: what differs under one action is few phases, outcomes and reasons. */
+const words = new Map<string, Phrase<UnstampedLeaf>[]>()
+/** `method`, `route` and `route_match`, by route. */
+const routes = new Map<string | undefined, Phrase<Http>[]>()
+const learned = { phrases: 0 }
+
+/** Whole members with their names, by the frozen object that says what is in them. */
+const parts = new WeakMap<object, string>()
+
+/** Ids that were checked a moment ago: the session of all records, and the record before. */
+const checked = { session: '', id: '' }
+
+type Http = NonNullable<Leaf['http']>
+
+/** @returns `undefined` when there is something in it that the decoder must see first. */
+function knownJson({ leaf, addenda }: Draft, stamp: Stamp): string | undefined {
   if (leaf.lifecycle !== undefined || leaf.egress !== undefined || leaf.cause !== undefined)
     return undefined
-  if (!isStamp(leaf, stamp) || !isTime(leaf.time) || !isTrace(leaf.trace) || !isHttp(leaf.http))
-    return undefined
-  const { actor, destination, decision } = leaf
-  const credential = actor?.credential
-  if (!isCount(destination?.port ?? 0) || !isCount(credential?.expires ?? 0)) return undefined
+  if (!isStamp(leaf, stamp)) return undefined
+  const phrase = wordsOf(leaf)
+  const time = timeText(leaf.time)
+  const trace = leaf.trace === undefined ? '' : traceText(leaf.trace)
+  const actor = partText(leaf.actor)
+  const destination = partText(leaf.destination)
+  const decision = partText(leaf.decision)
+  const service = partText(leaf.service)
+  const http = leaf.http === undefined ? '' : httpText(leaf.http)
+  if (phrase === undefined || time === undefined || trace === undefined) return undefined
+  if (actor === undefined || destination === undefined || decision === undefined) return undefined
+  if (service === undefined || http === undefined) return undefined
+  const { session, seq, prev } = stamp
   return (
-    `${leaf.class} ${leaf.phase} ${leaf.v} ${leaf.crud} ${leaf.outcome} ${leaf.severity} ${leaf.captured} ` +
-    `${actor?.type} ${credential?.kind} ${credential?.mfa} ${credential?.defects.join()} ` +
-    `${destination?.registered} ${destination?.allowed} ` +
-    `${decision?.allowed} ${decision?.would_deny} ${decision?.mode} ${leaf.http?.route_match}`
+    `{"v":1,"id":"${leaf.id}",${phrase},"session":"${session}","seq":${seq}` +
+    (prev === undefined ? time : `,"prev":"${prev}"${time}`) +
+    trace +
+    (leaf.request === undefined ? '' : `,"request":{"id":${quoted(leaf.request.id, leaf.id)}}`) +
+    `${actor}${destination}${decision}${service}${http}${addendaText(addenda)}}`
   )
 }
 
-function isStamp(leaf: UnstampedLeaf, { session, seq, prev }: Stamp): boolean {
-  return isId(leaf.id) && isId(session) && isCount(seq) && (prev === undefined || isId(prev))
+function isStamp({ v, id }: UnstampedLeaf, { session, seq, prev }: Stamp): boolean {
+  const isKnown = v === 1 && isCount(seq) && (prev === undefined || prev === checked.id)
+  if (!isKnown && !(v === 1 && isCount(seq) && isId(prev ?? id))) return false
+  if (session !== checked.session && !isId(session)) return false
+  checked.session = session
+  if (!isId(id)) return false
+  checked.id = id
+  return true
 }
 
-function isTime({ occurred, observed }: Leaf['time']): boolean {
-  return DECIMAL.test(occurred) && (observed === undefined || DECIMAL.test(observed))
+/** Compared member by member: a key put together for a look-up costs more than all of these. */
+function wordsOf(leaf: UnstampedLeaf): string | undefined {
+  for (const { of, text } of words.get(leaf.action) ?? []) {
+    if (
+      of.phase === leaf.phase &&
+      of.outcome === leaf.outcome &&
+      of.reason === leaf.reason &&
+      of.class === leaf.class &&
+      of.crud === leaf.crud &&
+      of.severity === leaf.severity &&
+      of.captured === leaf.captured &&
+      of.labels === leaf.labels &&
+      of.env === leaf.env &&
+      of.tenant === leaf.tenant
+    )
+      return text
+  }
+  return undefined
 }
 
-function isTrace(trace: Leaf['trace']): boolean {
-  if (trace === undefined) return true
-  const { id, span, parent } = trace
-  return HEX_32.test(id) && HEX_16.test(span) && (parent === undefined || HEX_16.test(parent))
+function routeOf({ method, route, route_match }: Http): string | undefined {
+  for (const { of, text } of routes.get(route) ?? [])
+    if (of.method === method && of.route_match === route_match) return text
+  return undefined
 }
 
-function isHttp(http: Leaf['http']): boolean {
-  if (http === undefined) return true
-  return (
-    isCount(http.status ?? 0) &&
-    isCount(http.request_bytes ?? 0) &&
-    isCount(http.response_bytes ?? 0) &&
-    isCount(http.duration_ns ?? 0) &&
-    isCount(http.first_byte_ns ?? 0)
-  )
+function partText(part: object | undefined): string | undefined {
+  return part === undefined ? '' : parts.get(part)
+}
+
+function timeText({ occurred, observed }: Leaf['time']): string | undefined {
+  if (!DECIMAL.test(occurred)) return undefined
+  if (observed === undefined) return `,"time":{"occurred":"${occurred}"}`
+  return DECIMAL.test(observed)
+    ? `,"time":{"occurred":"${occurred}","observed":"${observed}"}`
+    : undefined
+}
+
+function traceText({ id, span, parent }: NonNullable<Leaf['trace']>): string | undefined {
+  if (!HEX_32.test(id) || !HEX_16.test(span)) return undefined
+  if (parent === undefined) return `,"trace":{"id":"${id}","span":"${span}"}`
+  return HEX_16.test(parent)
+    ? `,"trace":{"id":"${id}","span":"${span}","parent":"${parent}"}`
+    : undefined
+}
+
+const countNames = [
+  'status',
+  'request_bytes',
+  'response_bytes',
+  'duration_ns',
+  'first_byte_ns',
+] as const
+
+function httpText(http: Http): string | undefined {
+  const phrase = routeOf(http)
+  if (phrase === undefined) return undefined
+  let inside = phrase
+  for (const name of countNames) {
+    const count = http[name]
+    if (count === undefined) continue
+    if (!isCount(count)) return undefined
+    inside += inside === '' ? `"${name}":${count}` : `,"${name}":${count}`
+  }
+  return `,"http":{${inside}}`
+}
+
+function addendaText(addenda: Draft['addenda']): string {
+  if (addenda.length === 0) return ''
+  let list = ''
+  for (const { name, content } of addenda)
+    list += `${list === '' ? '' : ','}{"name":${JSON.stringify(name)},"bytes":${content.length}}`
+  return `,"addenda":[${list}]`
+}
+
+/** A JSON string; a request that brought no id of its own has that of its record. */
+function quoted(text: string, checkedId: string): string {
+  return text === checkedId ? `"${text}"` : JSON.stringify(text)
 }
 
 function isCount(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0
+}
+
+/** Keeps what the decoder has just accepted, as far as it will come again. */
+function learn(leaf: UnstampedLeaf): void {
+  if (learned.phrases >= PHRASES_MAX) {
+    words.clear()
+    routes.clear()
+    learned.phrases = 0
+  }
+  if (leaf.labels === undefined || Object.isFrozen(leaf.labels)) {
+    const { class: kind, action, crud, phase, outcome, reason, severity, captured } = leaf
+    const { labels, env, tenant } = leaf
+    const first = { class: kind, action, crud, phase, outcome, reason, severity, captured }
+    learnPhrase(words, action, { of: leaf, text: insideOf({ ...first, labels, env, tenant }) })
+  }
+  if (leaf.http !== undefined) {
+    const { method, route, route_match } = leaf.http
+    const text = insideOf({ method, route, route_match })
+    learnPhrase(routes, route, { of: leaf.http, text })
+  }
+  learnPart('actor', leaf.actor, orderActor)
+  learnPart('destination', leaf.destination, orderDestination)
+  learnPart('decision', leaf.decision, orderDecision)
+  learnPart('service', leaf.service, orderService)
+}
+
+/** In place of an equal one, whose labels were another array: they are compared by identity. */
+function learnPhrase<K, T>(phrases: Map<K, Phrase<T>[]>, key: K, phrase: Phrase<T>): void {
+  const others = (phrases.get(key) ?? []).filter(({ text }) => text !== phrase.text)
+  phrases.set(key, [...others, phrase])
+  learned.phrases += 1
+}
+
+/** The JSON of an object without its braces. */
+function insideOf(object: object): string {
+  return JSON.stringify(object).slice(1, -1)
+}
+
+function learnPart<T extends object>(
+  name: string,
+  part: T | undefined,
+  order: (part: T) => unknown,
+): void {
+  if (part === undefined || !Object.isFrozen(part)) return
+  parts.set(part, `,"${name}":${JSON.stringify(order(part))}`)
 }

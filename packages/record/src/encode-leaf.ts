@@ -41,11 +41,7 @@ export function orderLeaf({ leaf, addenda }: Draft, { session, seq, prev }: Stam
     actor: leaf.actor && orderActor(leaf.actor),
     destination: leaf.destination && orderDestination(leaf.destination),
     decision: leaf.decision && orderDecision(leaf.decision),
-    service: leaf.service && {
-      name: leaf.service.name,
-      owner: leaf.service.owner,
-      instance: leaf.service.instance,
-    },
+    service: leaf.service && orderService(leaf.service),
     http: leaf.http && orderHttp(leaf.http),
     egress: leaf.egress && orderEgress(leaf.egress),
     lifecycle: leaf.lifecycle && orderLifecycle(leaf.lifecycle),
@@ -58,7 +54,8 @@ export function orderLeaf({ leaf, addenda }: Draft, { session, seq, prev }: Stam
 
 type Member<K extends keyof Leaf> = Exclude<Leaf[K], undefined>
 
-function orderActor(actor: Member<'actor'>): Ordered<Member<'actor'>> {
+/** The member `actor`, ordered. */
+export function orderActor(actor: Member<'actor'>): Ordered<Member<'actor'>> {
   return {
     id: actor.id,
     type: actor.type,
@@ -79,7 +76,10 @@ function orderCredential(credential: Credential): Ordered<Credential> {
   }
 }
 
-function orderDestination(destination: Member<'destination'>): Ordered<Member<'destination'>> {
+/** The member `destination`, ordered. */
+export function orderDestination(
+  destination: Member<'destination'>,
+): Ordered<Member<'destination'>> {
   return {
     service: destination.service,
     host: destination.host,
@@ -89,7 +89,8 @@ function orderDestination(destination: Member<'destination'>): Ordered<Member<'d
   }
 }
 
-function orderDecision(decision: Member<'decision'>): Ordered<Member<'decision'>> {
+/** The member `decision`, ordered. */
+export function orderDecision(decision: Member<'decision'>): Ordered<Member<'decision'>> {
   return {
     allowed: decision.allowed,
     rule: decision.rule,
@@ -98,6 +99,11 @@ function orderDecision(decision: Member<'decision'>): Ordered<Member<'decision'>
     would_deny: decision.would_deny,
     mode: decision.mode,
   }
+}
+
+/** The member `service`, ordered. */
+export function orderService(service: Member<'service'>): Ordered<Member<'service'>> {
+  return { name: service.name, owner: service.owner, instance: service.instance }
 }
 
 function orderHttp(http: Member<'http'>): Ordered<Member<'http'>> {

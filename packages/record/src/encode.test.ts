@@ -98,6 +98,68 @@ test('no change of one byte of an entry is read as a record, unless it changes a
   )
 })
 
+/** Freezes the members that the encoder may keep the text of. */
+function frozen({ leaf, addenda }: Draft): Draft {
+  const { labels, actor, destination, decision, service } = leaf
+  for (const member of [labels, actor, destination, decision, service]) Object.freeze(member)
+  return { leaf, addenda }
+}
+
+test('what the encoder has learned of one draft changes no byte of the next', () => {
+  const mixed = fc.tuple(arbitraryDraft.map(frozen), arbitraryDraft.map(frozen))
+  fc.assert(
+    fc.property(mixed, arbitraryStamp, ([known, other], stamp) => {
+      // Once to learn its parts; then with these parts, and values of another draft in between.
+      encodeDraft(known, stamp, sha256)
+      const { id, time, trace = known.leaf.trace } = other.leaf
+      const { addenda } = other
+      const varied = { ...known.leaf, id, time, ...(trace === undefined ? {} : { trace }) }
+      for (const leaf of [known.leaf, varied]) {
+        const draft = { leaf: JSON.parse(JSON.stringify(leaf)), addenda }
+        assert.deepEqual(
+          encodeDraft({ leaf, addenda }, stamp, sha256).entry,
+          encodeDraft(draft, stamp, sha256).entry,
+        )
+      }
+    }),
+  )
+})
+
+test('a record whose parts were learned is still refused for the value of another member', () => {
+  const draft = frozen({
+    ...someDraft,
+    leaf: { ...someDraft.leaf, labels: Object.freeze(['pii']) },
+  })
+  const { leaf } = draft
+  assert.equal(
+    codeOf(() => encodeDraft(draft, someStamp, sha256)),
+    'none',
+  )
+  const wrong: Draft['leaf'][] = [
+    { ...leaf, id: leaf.id.toUpperCase() },
+    { ...leaf, time: { occurred: '01' } },
+    { ...leaf, time: { occurred: '1', observed: '-1' } },
+    { ...leaf, trace: { id: 'f', span: '0'.repeat(16) } },
+    { ...leaf, trace: { id: '0'.repeat(32), span: '0'.repeat(16), parent: 'F'.repeat(16) } },
+    { ...leaf, http: { ...leaf.http, status: 0.5 } },
+    { ...leaf, http: { ...leaf.http, duration_ns: -1 } },
+  ]
+  for (const each of wrong)
+    assert.equal(
+      codeOf(() => encodeDraft({ leaf: each, addenda: [] }, someStamp, sha256)),
+      'RECORD_MALFORMED',
+    )
+  for (const stamp of [
+    { session: 'x', seq: 0 },
+    { ...someStamp, seq: -1 },
+    { ...someStamp, prev: 'x' },
+  ])
+    assert.equal(
+      codeOf(() => encodeDraft(draft, stamp, sha256)),
+      'RECORD_MALFORMED',
+    )
+})
+
 test('the order in which a caller lists members does not change the bytes', () => {
   const reversed: Draft['leaf'] = Object.assign(
     { ...someDraft.leaf },

@@ -63,14 +63,15 @@ export function encodeDraft(draft: Draft, stamp: Stamp, sha256: Sha256): Encoded
     )
   }
   room[written] = NEWLINE
+  const contents = draft.addenda.map(({ content }) => content)
   writeAddenda(
     room,
     written + 1,
-    draft.addenda.map(({ content }) => sha256(content)),
+    contents.map((content) => sha256(content)),
   )
   const end = written + 1 + trailerBytes
   slabUsed += end
-  return { entry: room.subarray(0, end), addenda: draft.addenda.map(({ content }) => content) }
+  return { entry: room.subarray(0, end), addenda: contents }
 }
 
 /**
@@ -89,10 +90,9 @@ export function encodeAddendum(
       'RECORD_MALFORMED',
       `could not encode the addendum ${name}: "salt" is a name of ours`,
     )
-  const addendum = {
-    name,
-    content: bytesOf(JSON.stringify({ salt: hexOf(salt), ...object })),
-  }
+  const json = JSON.stringify(object)
+  const rest = json === '{}' ? '}' : `,${json.slice(1)}`
+  const addendum = { name, content: bytesOf(`{"salt":"${hexOf(salt)}"${rest}`) }
   checkAddenda([addendum])
   return addendum
 }

@@ -17,6 +17,8 @@ export const WRAPPED_KEY_BYTES = 40
 /** Characters of a subject. */
 export const SUBJECT_CHARACTERS_MAX = 64
 
+const encoder = new TextEncoder()
+
 const VERSION = 1
 const HEAD_BYTES = 2
 const PRINTABLE = /^[\x21-\x7e]{1,64}$/
@@ -62,7 +64,7 @@ export function sealingContext(
   { id, phase }: Pick<Leaf, 'id' | 'phase'>,
   ordinal: number,
 ): Uint8Array {
-  return Uint8Array.from(`${id} ${phase} ${ordinal}`, (character) => character.charCodeAt(0))
+  return encoder.encode(`${id} ${phase} ${ordinal}`)
 }
 
 function malformed(why: string): RecordError {

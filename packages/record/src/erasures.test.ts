@@ -19,8 +19,18 @@ test('an erasure covers what it names, and nothing at or after itself', () => {
   erasures.add(20, erasure('6-9,30', 'c'))
   const covering = Array.from({ length: 32 }, (_, index) => erasures.covering(index)?.record)
   assert.deepEqual(covering.slice(0, 12), [
-    ...[undefined, undefined, undefined, 10, undefined, 10],
-    ...[20, 20, 20, 20, undefined, undefined],
+    undefined,
+    undefined,
+    undefined,
+    10,
+    undefined,
+    10,
+    20,
+    20,
+    20,
+    20,
+    undefined,
+    undefined,
   ])
   assert.ok(covering.slice(12).every((record) => record === undefined))
   assert.equal(erasures.covering(3)?.subject, 'a')

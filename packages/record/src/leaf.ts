@@ -212,7 +212,10 @@ export interface Addendum {
   readonly envelope?: Uint8Array
 }
 
-/** What a room hands to the ledger: facts for ever, and content for a while. */
+/**
+ * What a room hands to the ledger: facts for ever, and content for a while. A member of the leaf that is a frozen object has its
+ * text made once, so whatever is inside it never changes either.
+ */
 export interface Draft {
   readonly leaf: UnstampedLeaf
   readonly addenda: readonly Addendum[]

@@ -119,7 +119,7 @@ export function openChunked(
   second.set(one)
   const derived = derivedFrom(one, hmacSha512(key, second))
   const chunks = chunksOf(sealed, derived)
-  const plaintext = new Uint8Array(plaintextBytes(chunks))
+  const plaintext = new Uint8Array(openedBytes(chunks))
   for (const [at, chunk] of chunks.entries()) place(plaintext, at, aes256GcmOpen(chunk))
   return plaintext
 }
@@ -136,7 +136,7 @@ export async function openChunkedAsync(
   second.set(one)
   const derived = derivedFrom(one, await hmacSha512(key, second))
   const chunks = chunksOf(sealed, derived)
-  const plaintext = new Uint8Array(plaintextBytes(chunks))
+  const plaintext = new Uint8Array(openedBytes(chunks))
   for (const [at, chunk] of chunks.entries()) place(plaintext, at, await aes256GcmOpen(chunk))
   return plaintext
 }
@@ -219,7 +219,7 @@ function chunksOf(sealed: Uint8Array, { key, baseNonce, commitment }: Derived): 
   return chunks
 }
 
-function plaintextBytes(chunks: readonly SealedChunk[]): number {
+function openedBytes(chunks: readonly SealedChunk[]): number {
   return chunks.reduce((sum, { sealed }) => sum + sealed.length - TAG_BYTES, 0)
 }
 

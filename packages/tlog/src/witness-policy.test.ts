@@ -7,6 +7,9 @@ import { formatVkey, keyId, parseVkey, SignatureType } from './key.ts'
 import { publicKeyOf, sha256, throwsCode } from './testing.test.ts'
 import { utf8 } from './text.ts'
 import {
+  ASKED_WITNESSES_MAX,
+  askableWitnesses,
+  describeQuorum,
   evaluateQuorum,
   parsePolicy,
   policyKeys,
@@ -93,5 +96,58 @@ test('k of n is met by any k witnesses and by no fewer, and more never unmeets i
       )
       assert.equal(evaluateQuorum(policy, verified), verified.length >= threshold)
     }),
+  )
+})
+
+/** A policy of witnesses with fresh keys. */
+function policyWith(urls: readonly (string | undefined)[], rest: string): string {
+  const lines = urls.map((url, at) => {
+    const named = {
+      name: `w${at}.example`,
+      type: SignatureType.cosignatureV1,
+      publicKey: publicKeyOf(new Uint8Array(32).fill(at + 1)),
+    }
+    const vkey = formatVkey({ ...named, id: keyId(named, sha256) })
+    return `witness w${at} ${vkey} ${url ?? ''}`
+  })
+  return `${lines.join('\n')}\n${rest}`
+}
+
+test('a quorum is said in words', () => {
+  const none = [undefined, undefined, undefined, undefined, undefined]
+  const groups = 'group a 2 w0 w1 w2\ngroup b any w3 w4\ngroup both all a b\nquorum both\n'
+  assert.equal(
+    describeQuorum(parsePolicy(policyWith(none, groups), sha256)),
+    'all of (2 of (w0, w1, w2), any of (w3, w4))',
+  )
+  const alone = parsePolicy(policyWith([undefined], 'quorum w0\n'), sha256)
+  assert.equal(describeQuorum(alone), 'w0')
+  assert.equal(describeQuorum(parsePolicy('quorum none\n', sha256)), 'no cosignature')
+})
+
+test('witnesses can be asked at a plain http or https URL only, and not too many of them', () => {
+  const asked = (urls: readonly (string | undefined)[]) =>
+    askableWitnesses(parsePolicy(policyWith(urls, 'quorum none\n'), sha256))
+  const good = ['http://127.0.0.1:8090', 'https://w.example/submit/']
+  assert.deepEqual(
+    asked(good).map(({ url }) => url),
+    good,
+  )
+  for (const bad of [
+    undefined,
+    'w.example',
+    'ftp://w.example/',
+    'http://a:b@w.example/',
+    'http://w.example/?x=1',
+    'http://w.example/#x',
+    'http://[::',
+  ]) {
+    assert.throws(() => asked([good[0], bad]), /the witness "w1"|URL of the witness "w1"/)
+  }
+  const url = good[0]
+  assert.equal(asked(Array.from({ length: ASKED_WITNESSES_MAX }, () => url)).length, 64)
+  throwsCode(
+    () => asked(Array.from({ length: ASKED_WITNESSES_MAX + 1 }, () => url)),
+    'POLICY_MALFORMED',
   )
 })

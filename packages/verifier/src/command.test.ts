@@ -226,7 +226,7 @@ test('help is what it is, and ends with an example', async () => {
   assert.equal(code, 0)
   assert.match(
     out,
-    /^Usage: countersign-verify <directory\|url> \[--vkey KEY\|FILE\]\.\.\. \[--from-checkpoint FILE\] \[--addenda\]\n {7}\[--complete \[--range FIRST-LAST \| --since TIME\] \[--until TIME\]\] \[--json\]\n/,
+    /^Usage: countersign-verify <directory\|url> \[--vkey KEY\|FILE\]\.\.\. \[--policy FILE\] \[--from-checkpoint FILE\]\n {7}\[--continues DIR\|URL\] \[--addenda\]\n {7}\[--complete \[--range FIRST-LAST \| --since TIME\] \[--until TIME\]\] \[--json\]\n/,
   )
   assert.match(
     out,

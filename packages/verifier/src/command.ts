@@ -7,9 +7,12 @@ import { parseArgs } from 'node:util'
 import { TlogError } from '@countersign/tlog/errors'
 import { parseVkey } from '@countersign/tlog/key'
 import type { VerifierKey } from '@countersign/tlog/key'
+import { parsePolicy } from '@countersign/tlog/witness-policy'
+import type { WitnessPolicy } from '@countersign/tlog/witness-policy'
 
 import { servedAddenda } from './addenda.ts'
 import type { AddendaSource } from './addenda.ts'
+import { isBundle, verifyBundle } from './bundle-command.ts'
 import { VerifierError } from './errors.ts'
 import { readAskedRange } from './asked-range.ts'
 import { tellCompleteness } from './completeness-text.ts'
@@ -44,15 +47,22 @@ export interface CommandHooks {
 const THREADS_MAX = 16
 
 function usage(program: string): string {
-  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--from-checkpoint FILE] [--addenda]
+  return `Usage: ${program} <directory|url> [--vkey KEY|FILE]... [--policy FILE] [--from-checkpoint FILE]
+       [--continues DIR|URL] [--addenda]
        [--complete [--range FIRST-LAST | --since TIME] [--until TIME]] [--json]
+       ${program} <bundle.zip> [--vkey KEY|FILE]... [--policy FILE] [--json]
 
 Re-hashes every byte of a log and holds it against its signed checkpoint. Says which file is wrong, and where.
 The directory is a published log (it holds "checkpoint" and "tile/") or a data folder with such a log in "log/".
+A bundle is what 'countersign export' and 'countersign disclose' write: a part of a log, and what proves it.
 
   --vkey KEY|FILE          believe this key; give the log's own, and those of witnesses. May be repeated.
                            Without one, signatures are NOT checked: the files are only compared with each other.
+  --policy FILE            demand the cosignatures that this c2sp.org/tlog-policy file asks for; its keys, of logs and
+                           of witnesses, are believed like those of --vkey. For a bundle: instead of the policy in it.
   --from-checkpoint FILE   an earlier checkpoint of the log: fail when the log shrank or forked since.
+  --continues DIR|URL      the log that this one continues: fail when it is not what entry 0 of this one says. Give the
+                           old log's key, too.
   --complete               prove also that no record is missing: each session's records follow one another from its
                            first, its heartbeats count what is there, and it ends. Lists known gaps and open intents.
   --range FIRST-LAST       judge these entries only, counted from 0, both included.
@@ -82,7 +92,8 @@ export async function verifyCommand(
       io.stdout(usage(program))
       return 0
     }
-    if (asked.keys.length === 0)
+    if (isBundle(asked.target)) return await verifyBundle(asked, io, program)
+    if (asked.keys.length === 0 && asked.policy === undefined)
       io.stderr(
         `${program}: warning: no --vkey was given: SIGNATURES ARE NOT CHECKED, anyone could have made this log\n`,
       )
@@ -110,7 +121,9 @@ export type { Report }
 interface Asked {
   readonly target: string
   readonly keys: readonly VerifierKey[]
+  readonly policy: WitnessPolicy | undefined
   readonly from: Uint8Array | undefined
+  readonly continues: LogSource | undefined
   readonly complete: VerifyOptions['complete']
   readonly addenda: boolean
   readonly json: boolean
@@ -121,12 +134,14 @@ function readArguments(args: readonly string[]): Asked | 'help' {
   if (values.help === true) return 'help'
   const [target, ...more] = positionals
   if (target === undefined || more.length > 0)
-    throw new VerifierError('USAGE', 'could not verify: give one directory or URL')
+    throw new VerifierError('USAGE', 'could not verify: give one directory, URL or bundle')
   const fromFile = values['from-checkpoint']
   return {
     target,
     keys: (values.vkey ?? []).flatMap(readKeys),
+    policy: values.policy === undefined ? undefined : readPolicy(values.policy),
     from: fromFile === undefined ? undefined : readFile(fromFile, 'the earlier checkpoint'),
+    continues: values.continues === undefined ? undefined : placeOf(values.continues).source,
     complete: readAskedRange(values),
     addenda: values.addenda === true,
     json: values.json === true,
@@ -136,7 +151,9 @@ function readArguments(args: readonly string[]): Asked | 'help' {
 interface Parsed {
   values: {
     vkey?: string[]
+    policy?: string
     'from-checkpoint'?: string
+    continues?: string
     complete?: boolean
     range?: string
     since?: string
@@ -155,7 +172,9 @@ function parse(args: readonly string[]): Parsed {
       allowPositionals: true,
       options: {
         vkey: { type: 'string', multiple: true },
+        policy: { type: 'string' },
         'from-checkpoint': { type: 'string' },
+        continues: { type: 'string' },
         complete: { type: 'boolean' },
         range: { type: 'string' },
         since: { type: 'string' },
@@ -193,6 +212,20 @@ function readKeys(keyOrFile: string): VerifierKey[] {
   }
 }
 
+function readPolicy(path: string): WitnessPolicy {
+  const bytes = readFile(path, 'the policy')
+  try {
+    return parsePolicy(bytes, nodeCrypto.sha256)
+  } catch (cause) {
+    if (!(cause instanceof TlogError)) throw cause
+    throw new VerifierError(
+      'POLICY_UNREADABLE',
+      `could not use --policy ${path}: ${cause.message}`,
+      { cause },
+    )
+  }
+}
+
 function readFile(path: string, what: string): Uint8Array {
   try {
     return readFileSync(path)
@@ -206,42 +239,49 @@ function readFile(path: string, what: string): Uint8Array {
 }
 
 function optionsFor(
-  { target, keys, from, complete, addenda: wanted }: Asked,
+  { target, keys, policy, from, continues, complete, addenda: wanted }: Asked,
   hooks: CommandHooks,
   onProgress: (done: number, size: number) => void,
 ): VerifyOptions {
-  const common = { crypto: nodeCrypto, keys, from, complete, onProgress }
-  if (/^https?:\/\//.test(target)) {
-    const source = urlSource(target)
-    return {
-      ...common,
-      source,
-      addenda: wanted ? servedAddenda(source) : undefined,
-      ranges: async (work) => inFlight({ ...work, source }),
-    }
+  const common = { crypto: nodeCrypto, keys, policy, from, continues, complete, onProgress }
+  const { source, directory, dataDir } = placeOf(target)
+  const beside = dataDir === undefined ? undefined : hooks.addenda?.(dataDir)
+  const addenda = beside ?? (wanted ? servedAddenda(source) : undefined)
+  if (directory === undefined)
+    return { ...common, source, addenda, ranges: async (work) => inFlight({ ...work, source }) }
+  const { extra } = hooks
+  return {
+    ...common,
+    source,
+    addenda,
+    ranges: async (work) =>
+      onThreads(directory, Math.min(THREADS_MAX, availableParallelism()), { ...work, source }),
+    extra:
+      extra === undefined || dataDir === undefined
+        ? undefined
+        : (log) => extra({ ...log, dataDir }),
   }
+}
+
+interface Place {
+  readonly source: LogSource
+  /** The folder of the log, when it is no URL; and the data folder around it. */
+  readonly directory?: string
+  readonly dataDir?: string
+}
+
+function placeOf(target: string): Place {
+  if (/^https?:\/\//.test(target)) return { source: urlSource(target) }
   if (!isDirectory(target))
     throw new VerifierError(
       'SOURCE_UNREADABLE',
       `could not read ${target}: there is no such directory`,
     )
   // A data folder holds the log in "log/"; a published log is itself the folder with the checkpoint.
-  const isDataFolder = isDirectory(join(target, 'log'))
-  const directory = isDataFolder ? join(target, 'log') : target
-  const source = directorySource(directory)
-  const { extra } = hooks
-  const beside = isDataFolder ? hooks.addenda?.(target) : undefined
-  return {
-    ...common,
-    source,
-    addenda: beside ?? (wanted ? servedAddenda(source) : undefined),
-    ranges: async (work) =>
-      onThreads(directory, Math.min(THREADS_MAX, availableParallelism()), { ...work, source }),
-    extra:
-      extra === undefined || !isDataFolder
-        ? undefined
-        : (log) => extra({ ...log, dataDir: target }),
-  }
+  if (!isDirectory(join(target, 'log')))
+    return { source: directorySource(target), directory: target }
+  const directory = join(target, 'log')
+  return { source: directorySource(directory), directory, dataDir: target }
 }
 
 function isDirectory(path: string): boolean {

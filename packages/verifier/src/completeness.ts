@@ -15,7 +15,7 @@ export interface EntryRange {
 
 /**
  * How a session ended. `crash`: another of its kind booted later. `running`: the log ends with it. `silent`: the log goes on for long
- * without it. `tool`: a short session that has no boot, and says nothing of its end.
+ * without it. `tool`: it has no boot and holds no requests, only a fact or two about the log: an alarm, an erasure.
  */
 export type SessionEnd = 'shutdown' | 'crash' | 'running' | 'silent' | 'tool'
 
@@ -302,8 +302,6 @@ function doubts({ fate, life, until }: Fate, range: EntryRange): string[] {
     found.push(
       `${who} says nothing after entry ${lastEntry}, where heartbeats were due: neither did it shut down, nor did another boot`,
     )
-  if (end === 'tool' && endMatters)
-    found.push(`${who} has no boot, so nothing says how many records it was to have`)
   if (life.boot === undefined && end !== 'tool')
     found.push(`${who} holds records of requests, and no boot`)
   if (life.shutdown !== undefined && life.shutdown !== lastEntry)

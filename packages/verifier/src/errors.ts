@@ -1,5 +1,9 @@
 /** Why a verification could not be run. What is wrong with a log is no error but a finding. */
-export type VerifierErrorCode = 'SOURCE_UNREADABLE' | 'KEY_UNREADABLE' | 'USAGE'
+export type VerifierErrorCode =
+  | 'SOURCE_UNREADABLE'
+  | 'KEY_UNREADABLE'
+  | 'POLICY_UNREADABLE'
+  | 'USAGE'
 
 /** The one error of this package. */
 export class VerifierError extends Error {

@@ -1,7 +1,10 @@
 /**
- * The files of a log directory that the tree of the checkpoint does not need: partial tiles that wider ones have superseded, and what
- * was published after the checkpoint was read. Whoever serves the directory serves these too, so they must be right as well.
+ * The files of a log directory that the tree of the checkpoint does not need: partial tiles that wider ones have superseded, what was
+ * published after the checkpoint was read, and addenda, which are named by their hash. Whoever serves the directory serves these too, so
+ * they must be right as well.
  */
+import { addendumPath } from '@countersign/tlog/addenda'
+import { encodeHex } from '@countersign/tlog/base64'
 import { decodeBundle } from '@countersign/tlog/bundle'
 import { TlogError } from '@countersign/tlog/errors'
 import { equalBytes } from '@countersign/tlog/hash'
@@ -23,6 +26,10 @@ export async function verifyFiles(
   let ahead = 0
   for (const path of paths) {
     if (path === 'checkpoint') continue
+    if (path.startsWith('addenda/')) {
+      await checkAddendum(path, tools)
+      continue
+    }
     const tile = tileOf(path)
     if (tile === undefined) {
       tools.findings.add({
@@ -40,6 +47,21 @@ export async function verifyFiles(
     await checkAhead(tile, { ...tile, width }, tools)
   }
   return { files: paths.length, ahead }
+}
+
+/** A mirror keeps addenda beside the tiles (C2SP tlog-addenda): each under the hash of its bytes. */
+async function checkAddendum(
+  path: string,
+  { source, crypto, findings }: LevelTools,
+): Promise<void> {
+  const digest = /^addenda\/[0-9a-f]{2}\/[0-9a-f]{2}\/([0-9a-f]{64})$/.exec(path)?.[1]
+  if (digest === undefined || addendumPath(digest) !== path) {
+    findings.add({ code: 'FILE_UNEXPECTED', path, message: 'no addendum has this name' })
+    return
+  }
+  const bytes = await source.read(path)
+  if (bytes !== undefined && encodeHex(crypto.sha256(bytes)) !== digest)
+    findings.add({ code: 'FILE_MALFORMED', path, message: 'it is not the addendum of its name' })
 }
 
 async function checkSuperseded(

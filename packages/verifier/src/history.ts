@@ -185,7 +185,11 @@ export class History {
     life.heardNs = BigInt(leaf.time.occurred)
     if (fact?.kind === 'boot') life.boot ??= { entry, component: fact.component }
     else if (fact?.kind === 'shutdown') life.shutdown ??= entry
-    else if (fact?.kind === 'gap') {
+    else if (fact?.kind === 'rotation' && entry === 0) {
+      // Written when the log was made: a session that is this one record.
+      life.boot ??= { entry, component: 'ledger' }
+      life.shutdown ??= entry
+    } else if (fact?.kind === 'gap') {
       life.gaps += fact.count
       this.#gapsTotal += 1
       const { from, to, count, why } = fact

@@ -54,11 +54,17 @@ export class SampleLog {
   readonly #levels: Uint8Array[][] = []
   readonly #entries: Uint8Array[] = []
   readonly #nextEntry: () => Uint8Array
+  readonly #origin: string
   #published = 0
 
-  constructor(write: WriteFile, nextEntry: () => Uint8Array = openEntries()) {
+  constructor(
+    write: WriteFile,
+    nextEntry: () => Uint8Array = openEntries(),
+    origin: string = ORIGIN,
+  ) {
     this.#write = write
     this.#nextEntry = nextEntry
+    this.#origin = origin
   }
 
   append(count: number): void {
@@ -83,7 +89,7 @@ export class SampleLog {
     }
     this.#published = this.#range.size
     const text = formatCheckpoint({
-      origin: ORIGIN,
+      origin: this.#origin,
       size: BigInt(this.#range.size),
       root: this.#range.root(),
     })

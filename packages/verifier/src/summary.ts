@@ -2,6 +2,7 @@
 import type { AddendaReport } from './addenda.ts'
 import type { CommandIo } from './command.ts'
 import type { Finding } from './finding.ts'
+import type { Continued } from './rotation.ts'
 import type { Report } from './verify.ts'
 
 const PROGRESS_EVERY_MS = 100
@@ -24,9 +25,14 @@ function good(report: Report, elapsedMs: number): string[] {
     answer,
     `  root        ${report.root}`,
     ...(signedBy.length === 0 ? [] : [`  signed by   ${signedBy.join(', ')}`]),
+    ...report.witnessedBy.map(({ name, time }) => `  cosigned    by ${printable(name)} at ${time}`),
+    ...(report.quorum === undefined
+      ? []
+      : [`  quorum      ${printable(report.quorum.asked)}: it holds`]),
     ...(report.grownFrom === undefined
       ? []
       : [`  grown from  the earlier checkpoint of ${count(report.grownFrom, 'entry', 'entries')}`]),
+    ...(report.continues === undefined ? [] : continuesLines(report.continues)),
     `  sessions    ${report.sessions}, none with a record left out`,
     `  open        ${count(report.openIntents, 'intent', 'intents')} without an outcome`,
     ...(report.addenda === undefined ? [] : addendaLines(report.addenda)),
@@ -36,6 +42,19 @@ function good(report: Report, elapsedMs: number): string[] {
           `  ahead       ${count(report.ahead, 'file is', 'files are')} newer than the checkpoint: no signature covers them yet`,
         ]),
     `  read        ${count(report.entryBytes, 'byte', 'bytes')} of entries in ${(elapsedMs / 1000).toFixed(1)} s`,
+  ]
+}
+
+function continuesLines({ origin, size, signedBy, now }: Continued): string[] {
+  const signed =
+    signedBy.length === 0 ? 'its signature was NOT checked' : `signed by ${signedBy.join(', ')}`
+  const grown =
+    now === undefined || now === size
+      ? ''
+      : `; it has grown by ${now - size} since, outside of this log`
+  return [
+    `  continues   ${printable(origin)} at ${count(size, 'entry', 'entries')}, ${printable(signed)}`,
+    ...(now === undefined ? [] : [`  old log     still begins with those entries${grown}`]),
   ]
 }
 

@@ -3,15 +3,12 @@
  * input or output of its own. Trust: only the given keys; every file of the log is attacker-controlled.
  */
 import { encodeHex } from '@countersign/tlog/base64'
-import { parseCheckpoint } from '@countersign/tlog/checkpoint'
 import type { Checkpoint } from '@countersign/tlog/checkpoint'
-import { emptyRoot, equalBytes, HASH_BYTES } from '@countersign/tlog/hash'
-import { SignatureType } from '@countersign/tlog/key'
+import { equalBytes, HASH_BYTES } from '@countersign/tlog/hash'
 import type { VerifierKey } from '@countersign/tlog/key'
-import { openNote, parseNote } from '@countersign/tlog/note'
-import { consistencyProofAsync, verifyConsistency } from '@countersign/tlog/proof'
 import { toTreeSize } from '@countersign/tlog/size'
-import { nodeFromTile, placeOfNode, TILE_WIDTH, tilePath, tileWidth } from '@countersign/tlog/tile'
+import { TILE_WIDTH, tilePath, tileWidth } from '@countersign/tlog/tile'
+import type { WitnessPolicy } from '@countersign/tlog/witness-policy'
 
 import { judge } from './completeness.ts'
 import type { Completeness, EntryRange } from './completeness.ts'
@@ -21,22 +18,30 @@ import type { AddendaReport, AddendaSource } from './addenda.ts'
 import { verifyFiles } from './files.ts'
 import { Findings } from './finding.ts'
 import type { Finding } from './finding.ts'
+import { readHead, verifyGrowth } from './head.ts'
+import type { Head } from './head.ts'
 import type { TimeWindow } from './history.ts'
 import { blame, verifyLevels } from './levels.ts'
 import type { Leaves } from './levels.ts'
-import { reasonOf, verifyRange } from './range.ts'
+import { verifyRange } from './range.ts'
 import type { BundleRange, RangeResult } from './range.ts'
+import { verifyRotation } from './rotation.ts'
+import type { Continued } from './rotation.ts'
 import { joinSessions } from './sessions.ts'
-import { readTile } from './source.ts'
 import type { Crypto, LogSource } from './source.ts'
+import type { Cosigner, Quorum } from './witnesses.ts'
 
 export interface VerifyOptions {
   readonly source: LogSource
   readonly crypto: Crypto
   /** Keys to believe: the log's own, named as its origin, and any witnesses'. Empty: signatures are not checked at all. */
   readonly keys: readonly VerifierKey[]
+  /** Who must have cosigned; its keys are believed like the given ones. */
+  readonly policy?: WitnessPolicy | undefined
   /** An earlier checkpoint, as a signed note: the log must have grown from it. */
   readonly from?: Uint8Array | undefined
+  /** The old log, when this one is said to continue another: it must still be what its last checkpoint signed. */
+  readonly continues?: LogSource | undefined
   /** Told, often, of how many entries of how many have been checked. */
   readonly onProgress?: ((done: number, size: number) => void) | undefined
   /** Checks a range somewhere else, such as on another thread; when absent all is done here, in one go. */
@@ -62,8 +67,12 @@ export interface Report {
   readonly verified: boolean
   /** False when no key was given: then the report says only that the files agree with each other. */
   readonly signatureChecked: boolean
-  /** Names of the keys whose signatures verified. */
+  /** Names of the log's keys whose signatures verified: its origin, once. */
   readonly signedBy: readonly string[]
+  /** Who cosigned, of the keys that were given. */
+  readonly witnessedBy: readonly Cosigner[]
+  /** What the given policy asks for; absent without one. */
+  readonly quorum?: Quorum | undefined
   readonly origin: string
   readonly size: number
   /** Hexadecimal. */
@@ -77,6 +86,8 @@ export interface Report {
   readonly ahead: number
   /** Size of the earlier checkpoint that this log was found to have grown from. */
   readonly grownFrom?: number | undefined
+  /** The log that this one continues, by its entry 0. */
+  readonly continues?: Continued | undefined
   /** When it was asked for and the log is what was signed. */
   readonly completeness?: Completeness | undefined
   /** Absent when addenda were not looked at. */
@@ -91,7 +102,7 @@ export interface Report {
  */
 export async function verifyLog(options: VerifyOptions): Promise<Report> {
   const findings = new Findings()
-  const head = await readHead(options, findings)
+  const head = await readHead(options, { path: 'checkpoint', findings })
   // Without a believable head there is nothing to hold the files against.
   if (head === undefined) return summarise({ findings })
 
@@ -123,6 +134,9 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
   const isJudged = findings.kept.every(({ code }) => code === 'SESSION_BROKEN')
   const completeness = isJudged ? completenessOf(options, { size, ranges, open }) : undefined
   const grownFrom = await verifyGrowth(head.checkpoint, options, findings)
+  const continues = await verifyRotation(size, options, findings)
+  // Says nothing about the files, so it comes after all that asks whether they are sound.
+  if (head.quorum?.met === false) findings.add(unwitnessed(head))
   const addenda = await addendaOf(size, options, findings)
   if (options.extra !== undefined)
     for await (const finding of options.extra({ size, source: options.source }))
@@ -137,6 +151,7 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
     files,
     ahead,
     grownFrom,
+    continues,
     completeness,
     addenda,
   })
@@ -174,63 +189,14 @@ async function addendaOf(
   return verifyAddenda(size, { source, addenda, sha256: crypto.sha256, findings, onProgress })
 }
 
-interface Head {
-  readonly checkpoint: Checkpoint
-  readonly signedBy: readonly string[]
-}
-
-async function readHead(options: VerifyOptions, findings: Findings): Promise<Head | undefined> {
-  const note = await options.source.read('checkpoint')
-  if (note === undefined) {
-    findings.add({
-      code: 'FILE_MISSING',
-      path: 'checkpoint',
-      message: 'there is no checkpoint: this is no log, or nothing was ever signed',
-    })
-    return undefined
+/** The log may be sound, and nobody of those who were asked vouches that others see the same. */
+function unwitnessed({ quorum, witnessedBy }: Head): Finding {
+  const names = witnessedBy.map(({ name }) => name).join(', ')
+  return {
+    code: 'QUORUM_UNMET',
+    path: 'checkpoint',
+    message: `the policy asks for ${quorum?.asked ?? ''}; it is cosigned by ${names === '' ? 'none of them' : names}`,
   }
-  return openHead(note, options, { path: 'checkpoint', findings })
-}
-
-async function openHead(
-  note: Uint8Array,
-  { keys, crypto }: VerifyOptions,
-  where: { path: string; findings: Findings },
-): Promise<Head | undefined> {
-  const { path, findings } = where
-  try {
-    const checkpoint = parseCheckpoint(parseNote(note).text)
-    toTreeSize(checkpoint.size)
-    if (keys.length === 0) return { checkpoint, signedBy: [] }
-    const { verified } = await openNote(note, {
-      keys,
-      sha256: crypto.sha256,
-      verify: crypto.ed25519Verify,
-      verifyMlDsa44: crypto.verifyMlDsa44,
-    })
-    // A log may sign with Ed25519, with ML-DSA-44, or with both, each under its origin; a cosignature/v1 is a witness's.
-    const isByLog = verified.some(
-      ({ key }) => key.name === checkpoint.origin && key.type !== SignatureType.cosignatureV1,
-    )
-    if (isByLog) return { checkpoint, signedBy: unique(verified.map(({ key }) => key.name)) }
-    findings.add({
-      code: 'CHECKPOINT_SIGNATURE',
-      path,
-      message: `no given key is that of the log ${JSON.stringify(checkpoint.origin)}`,
-    })
-  } catch (error) {
-    const message = reasonOf(error)
-    findings.add({
-      code: /signature|signed/.test(message) ? 'CHECKPOINT_SIGNATURE' : 'CHECKPOINT_MALFORMED',
-      path,
-      message,
-    })
-  }
-  return undefined
-}
-
-function unique(names: readonly string[]): string[] {
-  return [...new Set(names)]
 }
 
 async function verifyRanges(size: number, options: VerifyOptions): Promise<readonly RangeResult[]> {
@@ -266,70 +232,6 @@ function joinLeaves(ranges: readonly RangeResult[]): Leaves {
   return { roots, partial: ranges.at(-1)?.partial ?? new Uint8Array(0) }
 }
 
-/** Holds the log against an earlier checkpoint. Same keys, same origin; it may only have grown. */
-async function verifyGrowth(
-  now: Checkpoint,
-  options: VerifyOptions,
-  findings: Findings,
-): Promise<number | undefined> {
-  if (options.from === undefined) return undefined
-  const path = 'the earlier checkpoint'
-  const before = (await openHead(options.from, options, { path, findings }))?.checkpoint
-  if (before === undefined) return undefined
-  if (before.origin !== now.origin) {
-    findings.add({
-      code: 'LOG_FORKED',
-      path,
-      message: `it is of another log: ${JSON.stringify(before.origin)}, not ${JSON.stringify(now.origin)}`,
-    })
-    return undefined
-  }
-  if (before.size > now.size) {
-    findings.add({
-      code: 'LOG_SHRANK',
-      path: 'checkpoint',
-      message: `the log shrank: it had ${before.size} entries, and now has ${now.size}`,
-    })
-    return undefined
-  }
-  const problem = await growthProblem(before, now, options)
-  if (problem === undefined) return Number(before.size)
-  const message = `the log forked: its first ${before.size} entries are not those that the earlier checkpoint signed (${problem})`
-  findings.add({ code: 'LOG_FORKED', path: 'checkpoint', message })
-  return undefined
-}
-
-async function growthProblem(
-  before: Checkpoint,
-  now: Checkpoint,
-  { source, crypto }: VerifyOptions,
-): Promise<string | undefined> {
-  const { sha256 } = crypto
-  if (before.size === 0n)
-    return equalBytes(before.root, emptyRoot(sha256))
-      ? undefined
-      : 'it is empty, and its root is not'
-  const size = toTreeSize(now.size)
-  const readNode = async (level: number, index: number): Promise<Uint8Array> => {
-    const place = placeOfNode(level, index)
-    const width = tileWidth(size, place.level, place.index)
-    const tile =
-      (await readTile(source, { level: place.level, index: place.index, width })) ??
-      new Uint8Array(0)
-    return nodeFromTile(sha256, tile, place)
-  }
-  try {
-    const proof = await consistencyProofAsync(toTreeSize(before.size), size, { sha256, readNode })
-    verifyConsistency(
-      { oldSize: before.size, newSize: now.size, oldRoot: before.root, newRoot: now.root, proof },
-      sha256,
-    )
-    return undefined
-  } catch (error) {
-    return reasonOf(error)
-  }
-}
-
 function rootMismatch({ root }: Checkpoint, computed: Uint8Array): Finding {
   return {
     code: 'ROOT_MISMATCH',
@@ -347,6 +249,7 @@ type Counted = Partial<
     | 'files'
     | 'ahead'
     | 'grownFrom'
+    | 'continues'
     | 'completeness'
     | 'addenda'
   >
@@ -361,6 +264,8 @@ function summarise({
     verified: findings.total === 0,
     signatureChecked: (head?.signedBy.length ?? 0) > 0,
     signedBy: head?.signedBy ?? [],
+    witnessedBy: head?.witnessedBy ?? [],
+    quorum: head?.quorum,
     origin: head?.checkpoint.origin ?? '',
     size: Number(head?.checkpoint.size ?? 0n),
     root: encodeHex(head?.checkpoint.root ?? new Uint8Array(HASH_BYTES)),
@@ -370,6 +275,7 @@ function summarise({
     files: counted.files ?? 0,
     ahead: counted.ahead ?? 0,
     grownFrom: counted.grownFrom,
+    continues: counted.continues,
     completeness: counted.completeness,
     ...(counted.addenda === undefined ? {} : { addenda: counted.addenda }),
     findings: findings.kept,

@@ -23,8 +23,9 @@ const secretHeaders: ReadonlySet<string> = new Set([
   'x-vault-token',
   'private-token',
 ])
+// What ends in such a word, perhaps with what says which of several: `password`, `password_confirmation`, `newSecret2`.
 const secretWords =
-  /(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|api[_-]?key|private[_-]?key|access[_-]?key|credential|authorization|cookie|session[_-]?id|cvv|cvc|card[_-]?number|pin|otp|ssn)s?$/i
+  /(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|(?:api|private|access|secret|signing|encryption|session)[_-]?key|credential|authorization|signature|bearer|jwt|cookie|session[_-]?id|cvv|cvc|card[_-]?number|pin|otp|ssn|(?:^|[^a-z])(?:pan|sig))s?(?:[_-]?(?:confirm(?:ation)?|again|repeat|value|new|old|\d+))*$/i
 
 /** Whether a JSON or form key names a secret: `password`, `client_secret`, `accessToken`... */
 export function isSecretKey(key: string): boolean {
@@ -35,7 +36,7 @@ export function isSecretKey(key: string): boolean {
 export function redactHeaders(headers: readonly Header[]): Header[] {
   return headers.map(([name, value]) => [
     name,
-    secretHeaders.has(name) || isSecretKey(name) ? redacted : redactShapes(value),
+    secretHeaders.has(name) || isSecretKey(name) ? redacted : redactShapes(redactPairs(value)),
   ])
 }
 
@@ -45,13 +46,35 @@ export function redactBody(body: Buffer, contentType: string | undefined): Buffe
     const whole = parseJson(body)
     if (whole !== undefined) return Buffer.from(JSON.stringify(redactJson(whole.value)))
   }
+  if (contentType !== undefined && /^multipart\/form-data\b/i.test(contentType))
+    return Buffer.from(redactShapes(redactParts(body.toString('latin1'))), 'latin1')
   // Latin-1 maps bytes to characters one to one: what is not a secret comes out as the bytes that came in.
   return Buffer.from(redactShapes(redactPairs(body.toString('latin1'))), 'latin1')
 }
 
+/** A text that a client chose, as it may be stored: what has the shape of a secret is replaced, and so is the value of a secret key. */
+export function redactText(text: string): string {
+  return mayHoldSecret.test(text) ? redactShapes(redactPairs(text)) : text
+}
+
+/** A request line as it may be stored, also one that is none: its path and query as in a request, the rest by shape. */
+export function redactRequestLine(line: string): string {
+  return line
+    .split(' ')
+    .map((word) => {
+      // Credentials before the host of an absolute form.
+      const plain = word.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#@]*@/i, `$1${redacted}@`)
+      const question = plain.indexOf('?')
+      if (question === -1) return redactPath(plain)
+      return `${redactPath(plain.slice(0, question))}?${redactQuery(plain.slice(question + 1))}`
+    })
+    .join(' ')
+    .replace(/\b(Bearer|Basic|Digest|Token) .*$/i, `$1 ${redacted}`)
+}
+
 /** A path as it may be stored: a segment that has the shape of a secret is replaced whole. */
 export function redactPath(path: string): string {
-  if (path.length < 13 || !mayHoldSecret.test(path)) return path
+  if (path.length < 8 || !mayHoldSecret.test(path)) return path
   return path.split('/').map(redactEncoded).join('/')
 }
 
@@ -69,11 +92,11 @@ export function redactQuery(query: string): string {
 }
 
 // A quick look, so that most paths cost one regular expression.
-const mayHoldSecret = /eyJ|%|bearer|basic|digest|token|BEGIN|\d(?:[ -]?\d){12}/i
+const mayHoldSecret = /eyJ|[%=]|bearer|basic|digest|token|BEGIN|\d(?:[ -]?\d){12}/i
 
 function redactEncoded(text: string): string {
   const plain = decoded(text)
-  return redactShapes(plain) === plain ? text : redacted
+  return redactShapes(redactPairs(plain)) === plain ? text : redacted
 }
 
 function decoded(text: string): string {
@@ -89,16 +112,19 @@ function decoded(text: string): string {
 /** Secrets by shape: private keys, JWTs, `Bearer` and `Basic` credentials, card numbers. */
 export function redactShapes(text: string): string {
   if (text.length < 8) return text
-  return text
-    .replaceAll(
-      /-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|$)/g,
-      redacted,
-    )
-    .replaceAll(/\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?/g, redacted)
-    .replaceAll(/\b(Bearer|Basic|Digest|Token) +[\w.~+/=-]{6,}/gi, `$1 ${redacted}`)
-    .replaceAll(/(?<![\d.])\d(?:[ -]?\d){12,18}(?![\d.])/g, (digits) =>
-      isCardNumber(digits) ? redacted : digits,
-    )
+  return (
+    text
+      .replaceAll(
+        /-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|$)/g,
+        redacted,
+      )
+      .replaceAll(/\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*){0,3}/g, redacted)
+      .replaceAll(/\b(Bearer|Basic|Digest|Token) +[\w.~+/=-]{6,}/gi, `$1 ${redacted}`)
+      // Not the digits of a fraction; a full stop behind it ends a sentence.
+      .replaceAll(/(?<!\d|\d\.)\d(?:[ -]?\d){12,18}(?!\d|\.\d)/g, (digits) =>
+        isCardNumber(digits) ? redacted : digits,
+      )
+  )
 }
 
 function parseJson(body: Buffer): { value: unknown } | undefined {
@@ -134,6 +160,14 @@ function redactPairs(text: string): string {
     .replaceAll(/(^|[&?\s;])([\w.[\]-]{1,64})=([^&\s;]*)/g, (pair, before: string, key: string) =>
       isSecretKey(key) ? `${before}${key}=${redacted}` : pair,
     )
+}
+
+/** The parts of a form with files whose names say that they are secret. */
+function redactParts(text: string): string {
+  return text.replaceAll(
+    /(\bname="([^"\r\n]{1,64})"[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n)[^]*?(?=\r\n--|$)/g,
+    (part, head: string, name: string) => (isSecretKey(name) ? `${head}${redacted}` : part),
+  )
 }
 
 /** 13 to 19 digits with a right check digit (Luhn). */

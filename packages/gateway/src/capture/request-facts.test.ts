@@ -3,7 +3,16 @@ import { test } from 'node:test'
 import { parseAuthority } from './authority.ts'
 import { formatForwarded, resolveClient, trustRanges } from './forwarded.ts'
 import { type HeaderFacts, scanHeaders } from './headers.ts'
-import { redactBody, redactHeaders, redactPath, redactQuery, redactShapes } from './redact.ts'
+import {
+  isSecretKey,
+  redactBody,
+  redactHeaders,
+  redactPath,
+  redactQuery,
+  redactRequestLine,
+  redactShapes,
+  redactText,
+} from './redact.ts'
 import { answerHeaders, responseHead } from './response-head.ts'
 import { formatTraceparent, isRequestId, openTracer } from './trace-context.ts'
 
@@ -261,4 +270,118 @@ test('secrets in paths and queries are redacted, also percent-encoded ones; the 
     redactQuery('q=a+b&access_token=x&pass%77ord=y&next=Bearer%20abcdefgh&flag&x=1'),
     'q=a+b&access_token=[redacted]&pass%77ord=[redacted]&next=[redacted]&flag&x=1',
   )
+})
+
+// Each of the shapes of docs/spec/record.md, in every place that is recorded.
+const shapes: Readonly<Record<string, string>> = {
+  jwt: 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl',
+  jwe: 'eyJhbGciOiJkaXIifQ.QR1Owv2ug2WyPBnb.AxY8DCtDaGls.bGljb3Ro.ZQ0KLw',
+  bearer: 'Bearer mF_9.B5f-4.1JqM',
+  pan: '4111 1111 1111 1111',
+}
+
+test('every shape of a secret is redacted in every place that is recorded', () => {
+  for (const [name, secret] of Object.entries(shapes)) {
+    const last = secret.slice(-6)
+    const encoded = encodeURIComponent(secret)
+    const places = {
+      text: redactText(`agent (${secret}).`),
+      path: redactPath(`/a/${encoded}/b`),
+      query: redactQuery(`a=1&note=${encoded}`),
+      header: redactHeaders([['x-note', `say ${secret}`]])[0]?.[1] ?? '',
+      json: redactBody(
+        Buffer.from(JSON.stringify({ a: [{ note: `${secret}.` }] })),
+        'application/json',
+      ).toString(),
+      cut: redactBody(Buffer.from(`{"a":[{"note":"${secret}"},`), 'application/json').toString(),
+      plain: redactBody(Buffer.from(`say ${secret}.`), 'text/plain').toString(),
+      form: redactBody(
+        Buffer.from(`a=1&note=${secret}`),
+        'application/x-www-form-urlencoded',
+      ).toString(),
+      line: redactRequestLine(`GET /a?note=${encoded} HTTP/1.1`),
+    }
+    for (const [place, stored] of Object.entries(places)) {
+      assert.ok(stored.includes('[redacted]'), `${name} in ${place}: ${stored}`)
+      assert.ok(
+        !stored.includes(secret) && !stored.includes(encoded),
+        `${name} in ${place}: ${stored}`,
+      )
+      assert.ok(!stored.includes(last), `${name} in ${place}: ${stored}`)
+    }
+  }
+})
+
+test('every key that names a secret is redacted in every place that has keys, and others are not', () => {
+  const secretKeys = [
+    ...['password', 'passwd', 'newPassword', 'password_confirmation', 'password2', 'client_secret'],
+    ...[
+      'api_key',
+      'secretKey',
+      'signing-key',
+      'access_token',
+      'X-Amz-Signature',
+      'sig',
+      'pan',
+      'cvv',
+    ],
+  ]
+  for (const key of secretKeys) {
+    assert.ok(isSecretKey(key), key)
+    const places = {
+      query: redactQuery(`a=1&${key}=hunter2&b=2`),
+      nested: redactQuery(`next=${encodeURIComponent(`/cb?${key}=hunter2`)}`),
+      matrix: redactPath(`/a;${key}=hunter2/b`),
+      header: redactHeaders([['referer', `https://example.com/?${key}=hunter2`]])[0]?.[1] ?? '',
+      json: redactBody(
+        Buffer.from(JSON.stringify({ a: { [key]: 'hunter2' } })),
+        'application/json',
+      ).toString(),
+      form: redactBody(
+        Buffer.from(`a=1&${key}=hunter2`),
+        'application/x-www-form-urlencoded',
+      ).toString(),
+      parts: redactBody(
+        Buffer.from(
+          `--b\r\nContent-Disposition: form-data; name="${key}"\r\n\r\nhunter2\r\n--b--\r\n`,
+        ),
+        'multipart/form-data; boundary=b',
+      ).toString(),
+      line: redactRequestLine(`GET http://u:hunter2@example.com/a?${key}=hunter2 HTTP/1.1`),
+    }
+    for (const [place, stored] of Object.entries(places)) {
+      assert.ok(stored.includes('[redacted]'), `${key} in ${place}: ${stored}`)
+      assert.ok(!stored.includes('hunter2'), `${key} in ${place}: ${stored}`)
+    }
+  }
+  for (const key of [
+    'user',
+    'timespan',
+    'japan',
+    'secretary',
+    'design',
+    'config',
+    'keyboard',
+    'note',
+  ])
+    assert.ok(!isSecretKey(key), key)
+})
+
+test('what is no secret stays as it is', () => {
+  for (const text of [
+    'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
+    'order 1234567890123456.',
+    '0.4111111111111111',
+    'a=1; b=2',
+  ])
+    assert.equal(redactText(text), text)
+  assert.equal(redactRequestLine('GET /a?b=c HTTP/1.1'), 'GET /a?b=c HTTP/1.1')
+  assert.equal(redactRequestLine('\u0016\u0003\u0001'), '\u0016\u0003\u0001')
+})
+
+test('a request id that is a token or a key is not taken over: it would stand in the leaf for ever', () => {
+  for (const id of ['r-1', '019a0000-0000-7000-8000-000000000001', 'A.b_c-9'])
+    assert.ok(isRequestId(id), id)
+  for (const id of [shapes['jwt'] ?? '', 'csk_abcdefgh_x', 'a b', ''])
+    assert.ok(!isRequestId(id), id)
 })

@@ -4,14 +4,15 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { SignatureType } from '@countersign/tlog/key'
 import { jsonSchema } from '../config.ts'
 import { createLog } from '../ledger.ts'
-import { writeDurably } from '../platform.ts'
+import type { Continues } from '../ledger.ts'
+import { systemClock, writeDurably } from '../platform.ts'
 import { createSignerState, makeKey } from '../witness.ts'
 import { readArguments, usageError } from './arguments.ts'
 import { CommandError, messageOf } from './errors.ts'
 import { DEFAULT_CONFIG, VKEY_FILE } from './log-place.ts'
 import { configTemplate } from './template.ts'
 import { DONE, print, printJson, say } from './terminal.ts'
-import type { Command } from './terminal.ts'
+import type { Command, Io } from './terminal.ts'
 
 const SECRET_FILE_MODE = 0o600
 const SECRET_FOLDER_MODE = 0o700
@@ -36,7 +37,12 @@ export interface Initialised {
 export const init: Command = async (args, io) => {
   const { values, positionals } = readArguments(args, {
     command: 'init',
-    options: { origin: { type: 'string' }, json: { type: 'boolean' } },
+    options: {
+      origin: { type: 'string' },
+      continues: { type: 'string' },
+      vkey: { type: 'string' },
+      json: { type: 'boolean' },
+    },
     positionalsMax: 1,
   })
   const origin = values.origin ?? `example.com/audit/${randomBytes(4).toString('hex')}`
@@ -47,9 +53,11 @@ export const init: Command = async (args, io) => {
     )
   }
   const folder = resolve(positionals[0] ?? '.')
-  const made = await initialise({ folder, origin, config: configTemplate(origin) })
+  const rotation = await continued(origin, values, io)
+  const made = await initialise({ folder, origin, config: configTemplate(origin), rotation })
   if (values.json === true) {
-    printJson(io, { origin, ...made })
+    const continues = rotation === undefined ? {} : { continues: rotation }
+    printJson(io, { origin, ...made, ...continues })
     return DONE
   }
   const near = (path: string): string => relative('.', path) || '.'
@@ -63,6 +71,8 @@ export const init: Command = async (args, io) => {
   ])
     print(io, near(path))
   const option = folder === resolve('.') ? '' : ` --config ${near(made.config)}`
+  if (rotation !== undefined)
+    say(io, `countersign: record 0 continues ${rotation.origin} at ${rotation.size} records`)
   say(io, `countersign: ${origin} is ready. Next:`)
   say(io, `  1. put your services into ${near(made.config)}`)
   say(io, `  2. countersign keys create --name alice --type user --group support${option}`)
@@ -74,6 +84,25 @@ export const init: Command = async (args, io) => {
   return DONE
 }
 
+async function continued(
+  origin: string,
+  { continues: place, vkey }: { continues?: string; vkey?: string },
+  io: Io,
+): Promise<Continues['rotation'] | undefined> {
+  if (place === undefined) {
+    if (vkey === undefined) return undefined
+    throw usageError('init', 'could not run: --vkey is the key of the log that --continues names')
+  }
+  const { readOldLog } = await import('./old-log.ts')
+  const rotation = await readOldLog({ place, vkey }, io)
+  if (rotation.origin !== origin) return rotation
+  throw usageError(
+    'init',
+    `could not continue ${place}: it is ${origin} too, and a new key needs a new origin`,
+    'give --origin another name',
+  )
+}
+
 /**
  * Writes configuration, keys and an empty log into a folder. Nothing is overwritten: if any of it is there, nothing is done.
  * @throws {CommandError} `CANNOT_RUN`
@@ -82,8 +111,10 @@ export async function initialise(wanted: {
   folder: string
   origin: string
   config: string
+  /** Of the log that this one continues. */
+  rotation?: Continues['rotation'] | undefined
 }): Promise<Initialised> {
-  const { folder, origin, config } = wanted
+  const { folder, origin, config, rotation } = wanted
   const paths = {
     config: join(folder, DEFAULT_CONFIG),
     schema: join(folder, 'countersign.schema.json'),
@@ -111,7 +142,8 @@ export async function initialise(wanted: {
     const vkeys = logKeys.map(({ vkey }) => vkey)
     await writeDurably(paths.vkeyFile, lines(vkeys))
     await writeDurably(paths.schema, `${JSON.stringify(jsonSchema(), undefined, 2)}\n`)
-    await createLog({ dataDir: paths.data, origin })
+    const continues = rotation === undefined ? undefined : { rotation, clock: systemClock }
+    await createLog({ dataDir: paths.data, origin, continues })
     await createSignerState({ stateDir: paths.signerState, origin })
     // Last: whoever finds a configuration finds all that it names.
     await writeDurably(paths.config, config)

@@ -23,6 +23,8 @@ export interface LocatedLog extends PublishedLog {
   /** The data folder of the gateway, when it is on this machine. */
   readonly dataDir: string | undefined
   readonly addenda: AddendumStore
+  /** The policy file that the configuration names, when the log is that of a configuration. */
+  readonly policyFile: string | undefined
 }
 
 export interface LogQuestion {
@@ -35,11 +37,11 @@ export interface LogQuestion {
 
 /** @throws {CommandError} `CANNOT_RUN`, `USAGE`; {FollowError} `FOLLOW_UNREADABLE`; and what `loadConfig` throws */
 export async function locateLog(question: LogQuestion): Promise<LocatedLog> {
-  const { dataDir, logPlace, vkeyFiles, configFile } = await findFolders(question)
+  const { dataDir, logPlace, vkeyFiles, configFile, policyFile } = await findFolders(question)
   const source = await openLogSource(logPlace)
   const keys = await trustedKeys(source, { vkey: question.vkey, vkeyFiles })
   const log = { source, keys }
-  return { ...log, dataDir, addenda: await addendaAt(log, { dataDir, configFile }) }
+  return { ...log, dataDir, policyFile, addenda: await addendaAt(log, { dataDir, configFile }) }
 }
 
 /** The folder or URL of the log that is meant, before anything in it is read. */
@@ -47,6 +49,7 @@ export async function findFolders({ place, config }: LogQuestion): Promise<{
   dataDir: string | undefined
   logPlace: string
   vkeyFiles: readonly string[]
+  policyFile?: string | undefined
   /** The configuration of the gateway whose log it is, where one is given or beside the data. */
   configFile?: string
 }> {
@@ -56,13 +59,23 @@ export async function findFolders({ place, config }: LogQuestion): Promise<{
     const { loadConfig } = await import('../config.ts')
     const loaded = await loadConfig(resolve(config ?? DEFAULT_CONFIG), { files: 'unchecked' })
     const dataDir = loaded.resolve(loaded.config.data)
-    const vkeyFiles = [join(loaded.baseDir, VKEY_FILE)]
-    return { dataDir, logPlace: join(dataDir, 'log'), vkeyFiles, configFile: loaded.path }
+    const { witnesses } = loaded.config
+    return {
+      dataDir,
+      logPlace: join(dataDir, 'log'),
+      vkeyFiles: [join(loaded.baseDir, VKEY_FILE)],
+      configFile: loaded.path,
+      policyFile: witnesses === undefined ? undefined : loaded.resolve(witnesses.policy),
+    }
   }
   const folder = resolve(place)
   const vkeyFiles = [join(folder, VKEY_FILE), join(dirname(folder), VKEY_FILE)]
-  if (await isFolder(join(folder, 'log')))
-    return { dataDir: folder, logPlace: join(folder, 'log'), vkeyFiles, ...besides(folder, config) }
+  if (await isFolder(join(folder, 'log'))) {
+    // A mirror's folder has a log too, and none of what only a ledger writes.
+    const isLedgers = await exists(join(folder, 'ledger.json'))
+    const dataDir = isLedgers ? folder : undefined
+    return { dataDir, logPlace: join(folder, 'log'), vkeyFiles, ...besides(folder, config) }
+  }
   const above = dirname(folder)
   const dataDir =
     (await isFolder(join(above, 'addenda'))) && (await isFolder(join(above, 'wal')))
@@ -106,8 +119,12 @@ export async function readVkeys(given: string): Promise<VerifierKey[]> {
 
 /** The text of vkeys, given as themselves or as a file. @throws {CommandError} `CANNOT_RUN` */
 export async function readVkeyText(given: string): Promise<string> {
-  if (given.includes('+') && !(await exists(given))) return given
-  return await readFile(given, 'utf8').catch((cause: unknown) => unreadable(given, cause))
+  return given.includes('+') && !(await exists(given)) ? given : await readText(given)
+}
+
+/** A file of text that somebody named. @throws {CommandError} `CANNOT_RUN` */
+export async function readText(file: string): Promise<string> {
+  return await readFile(file, 'utf8').catch((cause: unknown) => unreadable(file, cause))
 }
 
 async function trustedKeys(

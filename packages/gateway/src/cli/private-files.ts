@@ -13,7 +13,7 @@ import type { Unsealing } from '../seal.ts'
 import { messageOf } from './errors.ts'
 
 /** The check of a whole folder holds all its entries in memory: past so many, its write-ahead log is left to its ledger. */
-const WHOLE_FOLDER_MAX = 500_000
+export const WHOLE_FOLDER_MAX = 500_000
 
 /** The write-ahead log of a data folder, as the hook `extra` of `verifyCommand`. */
 export async function* checkWriteAhead(log: {
@@ -55,7 +55,7 @@ function presentOf(packed: PackedAddendum, unsealing: Unsealing | undefined): Pr
 }
 
 /** Whether a ledger answers on the socket of the folder. */
-async function isInUse(dataDir: string): Promise<boolean> {
+export async function isInUse(dataDir: string): Promise<boolean> {
   const socket = connect(layoutOf(dataDir).socket)
   try {
     await once(socket, 'connect')

@@ -37,8 +37,23 @@ export const gateway: Command = processCommand(
   async () => (await import('./open-gateway.ts')).openGateway,
 )
 
+export const scrubber: Command = async (args, io) => {
+  const once = args.includes('--once') || args.includes('--status')
+  if (once) return await (await import('./scrub-once.ts')).scrubOnce(args, io)
+  return await scrubberProcess(args, io)
+}
+const scrubberProcess: Command = processCommand(
+  'scrubber',
+  async () => (await import('./open-scrubber.ts')).openScrubber,
+)
+
 /** Whoever would say in which order to end is gone: these pauses say it instead. */
-const ORPHAN_DELAY_MS: Readonly<Record<string, number>> = { gateway: 0, ledger: 1000, signer: 2000 }
+const ORPHAN_DELAY_MS: Readonly<Record<string, number>> = {
+  scrubber: 0,
+  gateway: 0,
+  ledger: 1000,
+  signer: 2000,
+}
 
 /** How long what is left of a process that has ended its work may keep it. */
 const LINGER_MS = 2000

@@ -10,6 +10,8 @@ import type { OpenedAddendum, OpenedRecord } from './record-reader.ts'
 import { recordJson } from './tail.ts'
 import { ANSWER_IS_NO, DONE, duration, escapeText, paintFor, print, printJson } from './terminal.ts'
 import type { Command, Io, Paint } from './terminal.ts'
+import { readPolicy, witnessedBy } from './witness-policy.ts'
+import type { Witnessed } from './witness-policy.ts'
 
 /** `countersign show`. */
 export const show: Command = async (args, io) => {
@@ -18,6 +20,7 @@ export const show: Command = async (args, io) => {
     options: {
       config: { type: 'string', short: 'c' },
       vkey: { type: 'string' },
+      policy: { type: 'string' },
       json: { type: 'boolean' },
     },
     positionalsMin: 1,
@@ -27,6 +30,9 @@ export const show: Command = async (args, io) => {
   const [wanted = '', place] = positionals
   const log = await locateLog({ place, config: values.config, vkey: values.vkey })
   const head = await readHead(log)
+  const policyFile = values.policy ?? log.policyFile
+  const policy = policyFile === undefined ? undefined : await readPolicy(policyFile)
+  const witnessed = await witnessedBy(head.note, { keys: log.keys, policy })
   const places = await choosePlaces(log, head, { command: 'show', wanted, io })
   const records: OpenedRecord[] = []
   for (const index of places) {
@@ -41,14 +47,20 @@ export const show: Command = async (args, io) => {
       origin: head.origin,
       size: head.size,
       root: Buffer.from(head.root).toString('base64'),
+      ...witnessed,
     }
     printJson(io, { records: records.map(recordJson), proven: proof })
-  } else tell(records, head, io)
+  } else tell(records, { head, witnessed }, io)
   const altered = records.some(({ addenda }) => addenda.some(({ state }) => state === 'altered'))
   return altered ? ANSWER_IS_NO : DONE
 }
 
-function tell(records: readonly OpenedRecord[], head: Head, io: Io): void {
+interface Proven {
+  readonly head: Head
+  readonly witnessed: Witnessed
+}
+
+function tell(records: readonly OpenedRecord[], { head, witnessed }: Proven, io: Io): void {
   const paint = paintFor(io.stdout)
   const name = records.map(actorName).find((one) => one !== undefined)
   const [first] = records
@@ -64,12 +76,27 @@ function tell(records: readonly OpenedRecord[], head: Head, io: Io): void {
   )
   print(io, `  root    ${Buffer.from(head.root).toString('base64')}`)
   print(io, `  signed  by ${escapeText(head.origin)}`)
+  tellWitnessed(witnessed, io)
   if (first.leaf.phase === 'intent' && records.length === 1) {
     print(
       io,
       `${paint.yellow('no outcome yet')}: the request is under way, or its outcome is in a later checkpoint`,
     )
   }
+}
+
+/** How far it has come, and who says so besides the log itself. */
+function tellWitnessed({ level, quorum, witnesses, strangers }: Witnessed, io: Io): void {
+  for (const { name, time } of witnesses) print(io, `  witness ${escapeText(name)} at ${time}`)
+  const asked = escapeText(quorum?.asked ?? '')
+  if (level === 'D2') print(io, `  level   D2, witnessed: by ${asked}`)
+  else
+    print(
+      io,
+      `  level   D1, signed${quorum === undefined ? '' : `; not yet witnessed by ${asked}`}`,
+    )
+  if (strangers > 0)
+    print(io, `  others  ${strangers} more signed it, whose keys are not known here (--policy)`)
 }
 
 function tellRecord(

@@ -27,6 +27,8 @@ export type Happening =
 export interface SupervisorOptions {
   /** In the order of starting. */
   readonly names: readonly string[]
+  /** Those that nothing else needs: they never stop the others, and are never given up. */
+  readonly optional?: ReadonlySet<string> | undefined
   readonly start: (name: string) => ChildProcess
   readonly onHappening: (happening: Happening) => void
   /** Told once, when a process died `deathsMax` times in a row without ever becoming ready. */
@@ -58,6 +60,8 @@ interface Kept {
 
 const DEATHS_MAX = 5
 const BACK_OFF_MS = { first: 100, max: 5000 }
+/** One that keeps dying and that nothing needs is tried more rarely. */
+const HOPELESS_FACTOR = 12
 const STOP_TIMEOUT_MS = 30_000
 
 export function openSupervisor(options: SupervisorOptions): Supervisor {
@@ -79,7 +83,10 @@ class Row implements Supervisor {
 
   async start(): Promise<void> {
     try {
-      for (const one of this.#kept) await this.#run(one)
+      for (const one of this.#kept) {
+        if (this.#isOptional(one)) await this.#run(one).catch(() => this.#failed(one))
+        else await this.#run(one)
+      }
     } catch (error) {
       await this.stop()
       throw error
@@ -142,20 +149,29 @@ class Row implements Supervisor {
 
   #again(one: Kept): void {
     const { deathsMax = DEATHS_MAX, backOffMs = BACK_OFF_MS, onGiveUp, onHappening } = this.#options
-    if (one.deaths >= deathsMax) {
+    const isHopeless = one.deaths >= deathsMax
+    if (isHopeless && !this.#isOptional(one)) {
       onGiveUp(givenUp(one, deathsMax))
       return
     }
-    const againInMs = Math.min(backOffMs.max, backOffMs.first * 2 ** one.deaths)
+    const againInMs = isHopeless
+      ? backOffMs.max * HOPELESS_FACTOR
+      : Math.min(backOffMs.max, backOffMs.first * 2 ** one.deaths)
     onHappening({ kind: 'died', name: one.name, how: one.how, againInMs })
     one.timer = setTimeout(() => {
       one.restarts += 1
-      this.#run(one).catch(() => {
-        // How it ended is kept with it; `#again` says it, and decides whether that was once too often.
-        one.deaths += 1
-        if (!this.#stopping) this.#again(one)
-      })
+      this.#run(one).catch(() => this.#failed(one))
     }, againInMs)
+  }
+
+  /** How it ended is kept with it; `#again` says it, and decides whether that was once too often. */
+  #failed(one: Kept): void {
+    one.deaths += 1
+    if (!this.#stopping) this.#again(one)
+  }
+
+  #isOptional({ name }: Kept): boolean {
+    return this.#options.optional?.has(name) === true
   }
 }
 

@@ -53,7 +53,12 @@ export function sayError(io: Io, error: unknown): number {
 }
 
 /** Errors that are an answer: what was asked about is not so. All others say that nothing could be answered. */
-const answersNo: ReadonlySet<string> = new Set(['FOLLOW_BROKEN'])
+const answersNo: ReadonlySet<string> = new Set([
+  'EVIDENCE_BROKEN',
+  'FOLLOW_BROKEN',
+  'FOLLOW_FORKED',
+  'FOLLOW_SHRANK',
+])
 
 /** Errors of other rooms bring a code; where one thing nearly always helps, it is said here. */
 const hints: Readonly<Record<string, string>> = {
@@ -120,7 +125,7 @@ export function duration(ns: number): string {
   return `${(ns / 1e9).toFixed(1)} s`
 }
 
-/** `1 record`, `2 records`. */
-export function counted(count: number, noun: string): string {
-  return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`
+/** `1 record`, `2 records`; `many` where an s does not do. */
+export function counted(count: number, noun: string, many = `${noun}s`): string {
+  return `${count.toLocaleString('en-US')} ${count === 1 ? noun : many}`
 }

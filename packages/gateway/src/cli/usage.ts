@@ -18,17 +18,22 @@ Look at the log:
   tail      print records as they are published, each verified
   show      print one transaction: intent, outcome and proof
   prove     write the proof of one record to a file
-  verify    re-hash a whole log, or check one proof
+  verify    re-hash a whole log, or check one proof or bundle
+  export    write a part of the log as a bundle that anyone can check
+  disclose  open chosen records of one case, in such a bundle
 
 For auditors:
   witness   cosign the checkpoints of logs, and keep what contradicts them
+  mirror    keep a verified copy of a log, and serve it
 
 Manage:
   config    check countersign.yaml, or print its schema
   keys      create, list and revoke API keys
   policy    explain who may do what, and by which rule
+  erase     erase a person: destroy the key, remove the addenda
+  hold      keep a person from being erased; 'release' ends it
 
-Each process of 'up' also runs alone: signer, ledger, gateway.
+Each process of 'up' also runs alone: signer, ledger, gateway, scrubber.
 
   -h, --help     help for the whole, or for one command
       --version  print the version
@@ -43,6 +48,7 @@ Example:
 /** The help of each command, by the words that call it. */
 export const commandUsage: Readonly<Record<string, string>> = {
   init: `Usage: countersign init [DIR] [--origin NAME] [--json]
+       countersign init DIR --origin NAME --continues DIR|URL [--vkey KEY]
 
 Writes all that a gateway needs into DIR (this folder by default) and never
 overwrites: countersign.yaml with comments, countersign.schema.json for your
@@ -50,6 +56,10 @@ editor, secrets/ with the keys, log.vkey for those who verify, an empty log.
 
       --origin NAME  the name of the log, for ever: a URL you control, without
                      its https:// (default: example.com/audit/<random>)
+      --continues PLACE
+                     the log that this one continues under a new key: its last
+                     checkpoint is checked, and becomes the first record here
+      --vkey KEY     the key of that log, or a file with its keys
       --json         print the paths as one JSON object
 
 Example:
@@ -116,6 +126,25 @@ Prefer 'countersign up' on one machine.
 
 Example:
   countersign gateway --config ./countersign.yaml
+`,
+
+  scrubber: `Usage: countersign scrubber [--config FILE] [--once | --status] [--json]
+
+Reads the log on this disk again and again, slowly, and holds every tile, bundle
+and pack of addenda against the signed root. Damage is put on record, once, as
+an alarm, and repaired where the right bytes can be had: tiles from what is
+below them, anything from a mirror. 'countersign up' runs it; scrub.rate and
+scrub.mirrors of the configuration say how fast, and from where to repair.
+
+  -c, --config FILE  default: ./countersign.yaml
+      --once         one full pass, then say how things stand
+      --status       how far it is, the last full pass, and known damage
+      --json         print JSON (with --once and --status)
+
+Exit code 1 of --once and --status: something is damaged, and not repaired.
+
+Example:
+  countersign scrubber --once
 `,
 
   witness: `Usage: countersign witness --key FILE --state FILE --log KEY [options]
@@ -230,6 +259,8 @@ countersign-record header of an answer; INDEX is a place in the log.
   -c, --config FILE  the log of this configuration (default:
                      ./countersign.yaml)
       --vkey KEY     the log's key, or a file with it
+      --policy FILE  whose cosignatures count (c2sp.org/tlog-policy; default:
+                     the policy of the configuration)
       --json         print JSON
 
 Example:
@@ -253,24 +284,32 @@ Example:
   countersign prove 0 -o boot.tlog-proof --entry-out boot.entry
 `,
 
-  verify: `Usage: countersign verify [DIR|URL] [--vkey KEY] [--from-checkpoint FILE]
-                          [--complete [--range FIRST-LAST]]
-       countersign verify FILE.tlog-proof --entry FILE [--vkey KEY]
+  verify: `Usage: countersign verify [DIR|URL] [options]
+       countersign verify FILE.tlog-proof --entry FILE [options]
+       countersign verify BUNDLE.zip [--vkey KEY] [--policy FILE]
 
 The first re-hashes a whole log, checks the signature and the structure of every
 record, and names what is wrong and where. In a data folder it also checks the
-addenda against the records that name them and, while nothing writes it, the
-write-ahead log. Without DIR it takes the log of the configuration. The second
-checks one proof.
+addenda against the records that name them (lawfully erased ones are counted,
+missing ones are named) and, while nothing writes it, the write-ahead log.
+Without DIR it takes the log of the configuration. The second checks one proof.
 
-      --vkey KEY              the log's key, or a file with it
+      --vkey KEY              the log's key, or a file with its keys; may be
+                              repeated, for the old log's
+      --policy FILE           demand the cosignatures that this policy asks for
+                              (c2sp.org/tlog-policy)
       --from-checkpoint FILE  a checkpoint you kept: the log must extend it
+      --continues DIR|URL     the old log, which this one continues under a new
+                              key: it must be what record 0 says
+      --addenda               of a published log: fetch every addendum, and tell
+                              what was erased lawfully from what is missing
       --complete              prove also that no record is missing, and list
                               known gaps and intents without an outcome
       --range FIRST-LAST      judge only these entries, counted from 0
       --since, --until TIME   judge only the records of this time, such as
                               2026-07-30T12:00:00Z
       --entry FILE            the record that the proof is about
+      --policy FILE           for a bundle: a tlog-policy of your own
   -c, --config FILE           the log of this configuration (default:
                               ./countersign.yaml)
       --json                  print JSON
@@ -280,6 +319,149 @@ run. What cannot be proved complete is said, and is no hole.
 
 Example:
   countersign verify ./countersign-data --vkey ./log.vkey
+`,
+
+  erase: `Usage: countersign erase --subject PSEUDONYM --basis TEXT --by WHO [options]
+       countersign erase --record ID|INDEX --basis TEXT --by WHO [options]
+
+Erases a person, or any other subject, in this order: a record that says so is
+durable; the name behind the pseudonym is forgotten and the key destroyed; the
+addenda are removed. The log stays whole, and 'verify' says by which record they
+went. Run again, it completes what was cut short. It needs the ledger.
+
+Exit code 1: a legal hold stands, and nothing was done.
+
+      --subject PSEUDONYM  as in the log: 32 hexadecimal digits, or all of a day
+                           of whom nobody knows, as anonymous/2026-11-25
+      --record ID|INDEX    the subject of this record; where nobody was known,
+                           that is everybody of its day
+      --basis TEXT         why, for ever on record: no personal data
+      --by WHO             who asked for it, as well
+      --dry-run            say what would go, and do nothing
+  -c, --config FILE        default: ./countersign.yaml
+      --json               print JSON
+
+Example:
+  countersign erase --record 17 --dry-run
+`,
+
+  hold: `Usage: countersign hold --subject PSEUDONYM --matter TEXT --basis TEXT --by WHO
+
+Puts a legal hold on record: until it is released, the subject is not erased.
+Whether a hold stands is read from the log itself, so nothing but a release
+lifts it. It needs the ledger.
+
+      --subject PSEUDONYM  as in the log
+      --matter TEXT        the case it is for; a subject may be held for several
+      --basis TEXT         why, for ever on record: no personal data
+      --by WHO             who asked for it
+  -c, --config FILE        default: ./countersign.yaml
+      --json               print JSON
+
+Example:
+  countersign hold --subject anonymous/2026-11-25 --matter 7 --basis law --by me
+`,
+
+  release: `Usage: countersign release --subject PSEUDONYM --matter TEXT --basis TEXT
+                           --by WHO
+
+Ends the hold of one matter; holds for others stand. Exit code 1: there was
+none. It needs the ledger.
+
+      --subject PSEUDONYM  as in the log
+      --matter TEXT        the case, exactly as in 'hold'
+      --basis TEXT         why, for ever on record: no personal data
+      --by WHO             who asked for it
+  -c, --config FILE        default: ./countersign.yaml
+      --json               print JSON
+
+Example:
+  countersign release --subject unknown/2026-11-25 --matter 7 --basis x --by me
+`,
+
+  export: `Usage: countersign export [DIR|URL] SCOPE --by WHO --purpose TEXT -o FILE.zip
+                          [options]
+
+Writes a part of a log as a bundle: records, what proves them, a guide, and a
+page that checks it in a browser. It is put on record first (over a URL it is
+not, and the bundle says so), and checked before you get it.
+
+SCOPE is one of
+      --range FIRST-LAST       records by index; complete
+      --since, --until TIME    records by time; one or both; complete
+      --session ID             one life of a gateway; complete
+      --person PSEUDONYM       records about a person, each with its proof; with
+                               --range or times, only there
+      --record ID|INDEX        single records; may be repeated
+
+      --open                   open the addenda of these records: names, paths,
+                               bodies; without it they stay closed
+      --complete               with --person: ship the whole range, so that
+                               nobody need believe that there was no more
+      --by WHO                 who asks for it
+      --purpose TEXT           what it is for; both go on record
+  -o, --out FILE               the bundle; it must not exist
+      --from-checkpoint FILE   an earlier checkpoint: the bundle proves that the
+                               log grew from it
+      --policy FILE            a tlog-policy: which witnesses must have signed
+                               (default: that of the configuration)
+      --unrecorded             with no ledger running: export all the same
+  -c, --config FILE            the log of this configuration (default:
+                               ./countersign.yaml)
+      --vkey KEY               the log's key, or a file with it
+      --json                   print JSON
+
+Example:
+  countersign export --range 0-99 --by me --purpose audit -o audit.zip
+`,
+
+  disclose: `Usage: countersign disclose --record ID|INDEX [--record ...] --matter TEXT
+                            --by WHO --purpose TEXT -o FILE.zip [options]
+
+Opens chosen records of one case, and no others, in a bundle that anyone can
+check. It is put on record first; without a running ledger it is refused.
+
+      --record ID|INDEX  what to open; an ID means all records of it
+      --matter TEXT      the case
+      --by WHO           who asks for it
+      --purpose TEXT     what it is for; all three go on record
+  -o, --out FILE         the bundle; it must not exist
+      --policy FILE      a tlog-policy with witnesses that must have signed
+  -c, --config FILE      the log of this configuration (default:
+                         ./countersign.yaml)
+      --vkey KEY         the log's key, or a file with it
+      --json             print JSON
+
+Example:
+  countersign disclose --record 7 --matter 1/26 --by me --purpose law -o a.zip
+`,
+
+  mirror: `Usage: countersign mirror DIR|URL --to DIR --vkey KEY [options]
+
+Keeps a verified copy of a log. Every tile and every bundle of records is held
+against the signed root before it is stored, and the checkpoint comes last: the
+copy may be killed at any moment and goes on where it was. A log that forked or
+shrank is refused; both signed checkpoints are kept in DIR/evidence. The copy
+is DIR/log, which any web server may publish; verify, tail, show and prove take
+DIR, too.
+
+      --to DIR             the folder of the copy: new, empty, or begun before
+      --vkey KEY           the log's key, or a file with it
+      --policy FILE        witnesses that must have cosigned (C2SP tlog-policy)
+      --addenda            copy the addenda that the log serves, too
+      --listen ADDRESS     serve the copy read-only, such as 127.0.0.1:8091
+      --once               one round, and end
+      --witness-key FILE   cosign what is stored (C2SP tlog-mirror): with a key
+                           of its own, by 'countersign witness keygen'
+      --witness-state FILE what that key cosigned last; never shared
+      --witness-create     make that state: only for a key that never cosigned
+      --json               print a line of JSON for each round
+
+Exit code 1: the log forked, shrank or is not what was signed. With --listen the
+copy is then served on as it is, until it is stopped.
+
+Example:
+  countersign mirror https://audit.example.com/eu-1 --to copy --vkey log.vkey
 `,
 
   demo: `Usage: countersign demo [--exit] [--dir DIR]

@@ -1,19 +1,27 @@
 import { readFile, stat } from 'node:fs/promises'
 import { RECEIPT_EXTENSION, verifyReceipt } from '@countersign/tlog/receipt'
 import { TlogError } from '@countersign/tlog/errors'
+import { formatVkey } from '@countersign/tlog/key'
+import { describeQuorum } from '@countersign/tlog/witness-policy'
 import { verifyCommand } from '@countersign/verifier/command'
+import { cosignersOf } from '@countersign/verifier/witnesses'
+import { isUrl } from '../follow.ts'
 import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
 import { readArguments, usageError } from './arguments.ts'
 import { CommandError, messageOf } from './errors.ts'
 import { findFolders, readVkeys, unsealingAt, VKEY_FILE } from './log-place.ts'
-import { ANSWER_IS_NO, DONE, paintFor, print, printJson } from './terminal.ts'
+import { ANSWER_IS_NO, DONE, escapeText, paintFor, print, printJson } from './terminal.ts'
 import type { Command, Io } from './terminal.ts'
+import { readPolicy, withLogs } from './witness-policy.ts'
 
 const COMMAND = 'verify'
 
 interface Wanted {
   readonly vkeys: readonly string[]
+  readonly policy: string | undefined
   readonly fromCheckpoint: string | undefined
+  /** The old log, which this one continues. */
+  readonly continues: string | undefined
   readonly config: string | undefined
   readonly addenda: boolean
   readonly json: boolean
@@ -27,7 +35,9 @@ export const verify: Command = async (args, io) => {
     command: COMMAND,
     options: {
       vkey: { type: 'string', multiple: true },
+      policy: { type: 'string' },
       'from-checkpoint': { type: 'string' },
+      continues: { type: 'string' },
       complete: { type: 'boolean' },
       range: { type: 'string' },
       since: { type: 'string' },
@@ -40,7 +50,7 @@ export const verify: Command = async (args, io) => {
     positionalsMax: 1,
   })
   const [place] = positionals
-  const { vkey: vkeys = [], config, entry, addenda = false, json = false } = values
+  const { vkey: vkeys = [], policy, config, entry, addenda = false, json = false } = values
   if (place?.endsWith(RECEIPT_EXTENSION) === true || entry !== undefined) {
     if (place === undefined || entry === undefined) {
       throw usageError(
@@ -48,12 +58,21 @@ export const verify: Command = async (args, io) => {
         'could not check the proof: it takes a .tlog-proof file and --entry with the record',
       )
     }
-    return await verifyProof({ proof: place, entry, vkeys, json }, io)
+    return await verifyProof({ proof: place, entry, vkeys, policy, json }, io)
   }
   const completeness = completenessArguments(values)
   return await verifyLog(
     place,
-    { vkeys, config, addenda, json, fromCheckpoint: values['from-checkpoint'], completeness },
+    {
+      vkeys,
+      policy,
+      config,
+      addenda,
+      json,
+      fromCheckpoint: values['from-checkpoint'],
+      continues: values.continues,
+      completeness,
+    },
     io,
   )
 }
@@ -72,15 +91,19 @@ function completenessArguments(values: {
   return args
 }
 
-/** The verifier's own command over the public log; in a data folder, over its addenda too. */
+/** The verifier's own command over the public log; in a data folder, over its addenda too. Or over a bundle. */
 async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Promise<number> {
-  const { dataDir, logPlace, vkeyFiles, configFile } = await findFolders({
-    place,
-    config: wanted.config,
-  })
+  const { dataDir, logPlace, vkeyFiles, configFile, policyFile } = await placesOf(place, wanted)
   const beside = wanted.vkeys.length === 0 ? await firstThere(vkeyFiles) : undefined
-  const vkeys = beside === undefined ? wanted.vkeys : [beside]
+  const given = beside === undefined ? wanted.vkeys : [beside]
+  // Without a key of the log nothing is checked, and that is said: witnesses alone must not hide it.
+  const vkeys =
+    given.length === 0 || wanted.policy !== undefined
+      ? given
+      : [...given, ...(await configuredWitnesses(policyFile))]
   const args = [dataDir ?? logPlace, ...vkeys.flatMap((vkey) => ['--vkey', vkey])]
+  if (wanted.continues !== undefined) args.push(...(await oldLog(wanted.continues, wanted.vkeys)))
+  if (wanted.policy !== undefined) args.push('--policy', wanted.policy)
   if (wanted.fromCheckpoint !== undefined) args.push('--from-checkpoint', wanted.fromCheckpoint)
   args.push(...wanted.completeness)
   if (wanted.addenda) args.push('--addenda')
@@ -106,34 +129,69 @@ async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Pro
   }
 }
 
+/** The old log and, unless keys were given, the one beside it. */
+async function oldLog(place: string, vkeys: readonly string[]): Promise<string[]> {
+  const { logPlace, vkeyFiles } = await findFolders({ place })
+  // A URL has none beside it: what lies in the folder we are in is the key of the new log.
+  const beside = vkeys.length > 0 || isUrl(place) ? undefined : await firstThere(vkeyFiles)
+  return ['--continues', logPlace, ...(beside === undefined ? [] : ['--vkey', beside])]
+}
+
+/** A bundle is a file and needs no folder; a key that lies beside it came with it, so only the one here is believed. */
+async function placesOf(
+  place: string | undefined,
+  { config }: Wanted,
+): ReturnType<typeof findFolders> {
+  const isFile =
+    place !== undefined && (await stat(place).catch(() => undefined))?.isFile() === true
+  return isFile
+    ? { dataDir: undefined, logPlace: place, vkeyFiles: [VKEY_FILE] }
+    : await findFolders({ place, config })
+}
+
+/** The witnesses of the configuration are shown; only `--policy` demands them. */
+async function configuredWitnesses(policyFile: string | undefined): Promise<string[]> {
+  if (policyFile === undefined) return []
+  return (await readPolicy(policyFile)).witnesses.map(({ key }) => formatVkey(key))
+}
+
+interface Proof {
+  readonly proof: string
+  readonly entry: string
+  readonly vkeys: readonly string[]
+  readonly policy: string | undefined
+  readonly json: boolean
+}
+
 async function verifyProof(
-  {
-    proof,
-    entry,
-    vkeys,
-    json,
-  }: { proof: string; entry: string; vkeys: readonly string[]; json: boolean },
+  { proof, entry, vkeys, policy: policyFile, json }: Proof,
   io: Io,
 ): Promise<number> {
-  const given = vkeys.length > 0 ? vkeys : [(await firstThere([VKEY_FILE])) ?? needsVkey()]
+  const policy = policyFile === undefined ? undefined : await readPolicy(policyFile)
+  const beside = vkeys.length > 0 ? undefined : await firstThere([VKEY_FILE])
+  const given = beside === undefined ? vkeys : [beside]
+  if (given.length === 0 && (policy?.logs ?? []).length === 0) needsVkey()
   const keys = (await Promise.all(given.map(readVkeys))).flat()
   const [receipt, record] = [await readInput(proof), await readInput(entry)]
   const paint = paintFor(io.stdout)
   try {
-    const { index, checkpoint } = await verifyReceipt({
+    const { index, checkpoint, verified } = await verifyReceipt({
       receipt,
       entry: record,
-      keys,
+      ...(policy === undefined ? { keys } : { policy: withLogs(policy, keys) }),
       sha256,
       verify: ed25519Verify,
       verifyMlDsa44: mlDsa44.verify,
     })
+    const witnesses = cosignersOf(verified, checkpoint.origin)
     if (json)
       printJson(io, {
         verified: true,
         index: Number(index),
         size: Number(checkpoint.size),
         origin: checkpoint.origin,
+        witnesses,
+        ...(policy === undefined ? {} : { quorum: describeQuorum(policy) }),
       })
     else {
       print(
@@ -141,6 +199,10 @@ async function verifyProof(
         `${paint.green('proof verified')}: ${entry} is record ${index} of ${checkpoint.origin}`,
       )
       print(io, `  in the tree of ${checkpoint.size} records that its key signed`)
+      for (const { name, time } of witnesses)
+        print(io, `  cosigned by ${escapeText(name)} at ${time}`)
+      if (policy !== undefined)
+        print(io, `  the quorum holds: ${escapeText(describeQuorum(policy))}`)
     }
     return DONE
   } catch (cause) {

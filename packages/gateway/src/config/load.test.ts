@@ -99,7 +99,7 @@ test('the message has one line for each problem, with the path as it was given',
     assert.ok(error instanceof ConfigError && error.code === 'CONFIG_INVALID')
     assert.equal(
       error.message,
-      `could not use the configuration: 1 problem\n${path}:6:1: lmits: unknown key; did you mean 'limits'?`,
+      `could not use the configuration: 1 problem\n${path}:7:1: lmits: unknown key; did you mean 'limits'?`,
     )
     return true
   })
@@ -184,7 +184,7 @@ test('files are not asked for when the question is about policy alone', async ()
 })
 
 test('duplicate keys and broken YAML are refused with their place', async () => {
-  assert.deepEqual(await problems(`${sound}origin: again\n`), ['6:1 : Map keys must be unique'])
+  assert.deepEqual(await problems(`${sound}origin: again\n`), ['7:1 : Map keys must be unique'])
   const path = await written('a: [1\nb: 2\n')
   await assert.rejects(
     loadConfig(path),

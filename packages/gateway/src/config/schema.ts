@@ -330,6 +330,18 @@ const ledger = z.strictObject({
     .describe('How often a heartbeat record says that all is well, and counts.'),
 })
 
+const scrub = z.strictObject({
+  rate: bytes('4 MiB')
+    .default(4 * 1024 ** 2)
+    .refine((rate) => rate >= 1024, 'expected 1 KiB or more')
+    .describe('How much of the log on disk is read and hashed again in a second, for ever.'),
+  mirrors: z
+    .array(z.string().min(1))
+    .max(16)
+    .default([])
+    .describe('Copies of this log (URLs or folders), to repair damaged files from.'),
+})
+
 /** `countersign.yaml`, as written; `Config` is what comes out, paths still relative. */
 export const configSchema = z.strictObject({
   origin: z
@@ -401,6 +413,7 @@ export const configSchema = z.strictObject({
     .default({})
     .describe('The services behind the gateway, by name.'),
   ledger: ledger.prefault({}).describe('How records are written.'),
+  scrub: scrub.prefault({}).describe('How the log on disk is looked after.'),
   limits: limits.prefault({}).describe('What one client or one request may take.'),
 })
 

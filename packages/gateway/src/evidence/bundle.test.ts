@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
-import { testKey } from '@countersign/verifier/sample-log.testing'
+import { cosign } from '@countersign/tlog/cosignature'
+import { formatVkey, keyId, SignatureType } from '@countersign/tlog/key'
+import { parseNote } from '@countersign/tlog/note'
+import { logKey, testKey } from '@countersign/verifier/sample-log.testing'
+import { ed25519PublicKey, ed25519Sign, sha256 } from '../platform.ts'
 import type { Finding } from '@countersign/verifier/finding'
 import { findByTime, findSession } from './places.ts'
 import { ALICE, BOB, FIRST_SESSION, SECOND_SESSION, START_MS, tellStory } from './testing/story.ts'
@@ -118,6 +122,46 @@ test('without a key of the reader’s own a bundle only fits together', async ()
   assert.deepEqual(
     [report.verified, report.findings.map(({ code, path }) => `${code} ${path}`)],
     [false, ['KEY_UNTRUSTED policy']],
+  )
+})
+
+test('witnesses travel along, and a checkpoint that they did not cosign is not handed over', async () => {
+  const seed = new Uint8Array(32).fill(9)
+  const unnamed = {
+    name: 'witness.example/w1',
+    type: SignatureType.cosignatureV1,
+    publicKey: ed25519PublicKey(seed),
+  }
+  const witness = { ...unnamed, id: keyId(unnamed, sha256) }
+  const witnessed = `log ${logKey.vkey}\nwitness w1 ${formatVkey(witness)}\nquorum w1\n`
+  const scope = { kind: 'record', indexes: [0] } as const
+  await assert.rejects(bundleOf(story, { scope, request: { policy: witnessed } }), {
+    code: 'EVIDENCE_BROKEN',
+    message: /quorum/,
+  })
+  const { note } = story.log.head
+  const signer = {
+    name: witness.name,
+    id: witness.id,
+    sign: ed25519Sign(seed),
+    timestamp: 1_800_000_000n,
+  }
+  const cosigned = `${note}${await cosign(parseNote(note).text, signer)}\n`
+  const log = { ...story.log, head: { ...story.log.head, note: cosigned } }
+  const { zip } = await bundleOf({ ...story, log }, { scope, request: { policy: witnessed } })
+  const { report } = await check(zip, [logKey.vkey])
+  assert.deepEqual(
+    [
+      report.findings,
+      report.quorum,
+      report.witnesses.map(({ name, given, seconds }) => [name, given, seconds]),
+    ],
+    [none, 'w1', [['witness.example/w1', false, 1_800_000_000]]],
+  )
+  const { report: known } = await check(zip, [logKey.vkey, formatVkey(witness)])
+  assert.deepEqual(
+    known.witnesses.map(({ given }) => given),
+    [true],
   )
 })
 

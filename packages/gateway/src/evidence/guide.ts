@@ -89,7 +89,7 @@ function shortened(records: string): string {
 }
 
 function oneLine(text: string): string {
-  return text.replaceAll(/[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]/gu, ' ')
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ')
 }
 
 const byReceipts = `
@@ -111,7 +111,7 @@ two bytes of length; \`tile/0/000\` holds their leaf hashes, SHA-256(0x00 || rec
     xxd -p -c 32 tile/0/000 | head -n 1
 
 The hash over a full tile (RFC 6962, pair by pair) stands in the tile of the next level. If this is the whole log, Tessera's
-\`fsck -storage_url=file://\$PWD -public_key=log.vkey\` checks all of it.
+\`fsck -storage_url=file://$PWD -public_key=log.vkey\` checks all of it.
 `
 
 const byConsistency = `

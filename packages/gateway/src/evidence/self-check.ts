@@ -1,12 +1,14 @@
 /** After writing, reading back: a bundle is handed out only when the check that its reader will run finds nothing. */
 import { createHash } from 'node:crypto'
-import { open } from 'node:fs/promises'
 import { parsePolicy } from '@countersign/tlog/witness-policy'
 import { checkBundle } from '@countersign/verifier/bundle/check'
 import { nodeBundleCrypto, fileAccess } from '@countersign/verifier/bundle-file'
+import type { RandomAccess } from '@countersign/verifier/bundle/zip-reader'
 import { sha256 } from '../platform.ts'
 import { EvidenceError } from './errors.ts'
 import type { BundleRequest, WrittenBundle } from './write-bundle.ts'
+
+const READ_BYTES = 1024 ** 2
 
 /** @throws {EvidenceError} `EVIDENCE_BROKEN` with the first finding */
 export async function selfCheck(
@@ -30,7 +32,7 @@ export async function selfCheck(
     )
   return {
     bytes: access.size,
-    digest: await digestOf(path),
+    digest: await digestOf(access),
     complete: report.completeness.proven,
     says: report.completeness.says,
     records: report.records,
@@ -38,10 +40,9 @@ export async function selfCheck(
   }
 }
 
-async function digestOf(path: string): Promise<string> {
+async function digestOf(access: RandomAccess): Promise<string> {
   const hash = createHash('sha256')
-  await using file = await open(path)
-  for await (const chunk of file.createReadStream({ autoClose: false }))
-    hash.update(chunk as Buffer)
+  for (let at = 0; at < access.size; at += READ_BYTES)
+    hash.update(await access.read(at, Math.min(access.size, at + READ_BYTES)))
   return hash.digest('hex')
 }

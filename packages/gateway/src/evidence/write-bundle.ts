@@ -2,7 +2,7 @@
  * Writes a bundle. The order is the guarantee: everything goes into a file beside the target, that file is checked as an auditor will
  * check it, and only then it gets its name. A crash leaves a `.part` file and no bundle.
  */
-import { open, rename, unlink } from 'node:fs/promises'
+import { open, rename, stat, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { formatAddCheckpoint } from '@countersign/tlog/add-checkpoint'
@@ -81,19 +81,30 @@ const PRIVATE_FILE_MODE = 0o600
 export async function writeBundle(request: BundleRequest): Promise<WrittenBundle> {
   const { target } = request
   const part = `${target}.part`
-  // Refuses what exists: a bundle that was handed over is not overwritten by another of the same name.
-  await (await create(target)).close()
+  await refuseExisting(target)
   try {
     const written = await writePart(part, request)
     const checked = await selfCheck(part, request)
+    // Again: checking may take long. Not by a hard link, which would settle it: a memory stick may know none.
+    await refuseExisting(target)
     await rename(part, target)
     await syncDirectory(dirname(target))
     return { ...written, ...checked }
   } catch (error) {
     await unlink(part).catch(() => undefined)
-    await unlink(target).catch(() => undefined)
     throw error
   }
+}
+
+/**
+ * A bundle that was handed over is not overwritten by another of the same name.
+ * @throws {EvidenceError} `EVIDENCE_IO` when there is a file of this name
+ */
+export async function refuseExisting(target: string): Promise<void> {
+  if ((await stat(target).catch(() => undefined)) === undefined) return
+  throw new EvidenceError('EVIDENCE_IO', `could not write ${target}: it is there already`, {
+    hint: 'give another name with -o',
+  })
 }
 
 async function writePart(
@@ -256,26 +267,15 @@ async function writeConsistency(
 }
 
 async function create(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, 'wx', PRIVATE_FILE_MODE)
-  } catch (cause) {
-    const exists = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST'
-    throw new EvidenceError(
-      'EVIDENCE_IO',
-      `could not write ${path}: ${exists ? 'it is there already' : cause instanceof Error ? cause.message : String(cause)}`,
-      { cause, ...(exists ? { hint: 'give another name with -o' } : {}) },
-    )
-  }
+  // What an export that was killed left behind is nobody's: it is written over.
+  return await open(path, 'w', PRIVATE_FILE_MODE).catch((cause: unknown) => notWritten(path, cause))
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  try {
-    await file.writeFile(bytes)
-  } catch (cause) {
-    throw new EvidenceError(
-      'EVIDENCE_IO',
-      `could not write the bundle: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { cause },
-    )
-  }
+  await file.writeFile(bytes).catch((cause: unknown) => notWritten('the bundle', cause))
+}
+
+function notWritten(what: string, cause: unknown): never {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  throw new EvidenceError('EVIDENCE_IO', `could not write ${what}: ${why}`, { cause })
 }

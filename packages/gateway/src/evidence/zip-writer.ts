@@ -11,12 +11,19 @@ import {
   BUNDLE_RATIO_MAX,
   BUNDLE_UNPACKED_BYTES_MAX,
 } from '@countersign/verifier/bundle/limits'
-import { centralHeader, endRecord, localHeader } from '@countersign/verifier/bundle/zip-format'
+import {
+  centralHeader,
+  END_BYTES,
+  endRecord,
+  localHeader,
+} from '@countersign/verifier/bundle/zip-format'
 import type { ZipFile } from '@countersign/verifier/bundle/zip-format'
 import { EvidenceError } from './errors.ts'
 
 const deflate = promisify(deflateRaw)
 const LEVEL = 6
+/** Smaller files are stored: there is little to gain, and a bundle may hold tens of thousands that each must be unpacked. */
+const DEFLATED_BYTES_MIN = 1024
 
 /** Takes bytes in order, and resolves when it has room for more. */
 export type Sink = (bytes: Uint8Array) => Promise<void>
@@ -98,7 +105,7 @@ export class ZipWriter {
 
   #check(bytes: number, added: number): void {
     const { filesMax, bytesMax, unpackedBytesMax } = this.#limits
-    const total = this.#offset + this.#directoryBytes + added + endRecord.length
+    const total = this.#offset + this.#directoryBytes + added + END_BYTES
     const why =
       this.#names.size >= filesMax
         ? `${filesMax} files`
@@ -118,6 +125,7 @@ export class ZipWriter {
 
 /** Deflated where that makes it smaller, and not so much smaller that a reader must fear a bomb. */
 async function pack(bytes: Uint8Array): Promise<{ packed: Uint8Array; deflated: boolean }> {
+  if (bytes.length < DEFLATED_BYTES_MIN) return { packed: bytes, deflated: false }
   const packed = await deflate(bytes, { level: LEVEL })
   const deflated = packed.length < bytes.length && bytes.length <= packed.length * BUNDLE_RATIO_MAX
   return deflated ? { packed, deflated } : { packed: bytes, deflated }

@@ -17,10 +17,22 @@ import {
 import type { Tile } from '@countersign/tlog/tile'
 import { sha256 } from '../platform.ts'
 import { broken, messageOf } from './errors.ts'
+import type { FollowError } from './errors.ts'
 import type { Head } from './published-log.ts'
 
 /** Reads one file of the log by its path. */
 export type ReadFile = (path: string, bytesMax: number) => Promise<Uint8Array | undefined>
+
+/**
+ * Asked when a file is missing or is not what it must be.
+ * @param isRight tells whether bytes are.
+ * @returns the right bytes, or nothing when there are none to be had.
+ */
+export type Heal = (
+  tile: Tile,
+  found: Uint8Array | undefined,
+  isRight: (bytes: Uint8Array) => boolean,
+) => Promise<Uint8Array | undefined>
 
 /** Tiles kept to check others by: one a level is in use at a time, and a few more. */
 const KEPT_TILES_MAX = 32
@@ -31,18 +43,24 @@ const BUNDLE_BYTES_MAX = TILE_WIDTH * (65_535 + 2)
 export class SignedTiles {
   readonly head: Head
   readonly #read: ReadFile
+  readonly #heal: Heal | undefined
   /** The partial tile of each level, empty where the level has none. */
   readonly #edge: readonly Uint8Array[]
   readonly #kept = new Map<string, Promise<Uint8Array>>()
 
-  private constructor(head: Head, read: ReadFile, edge: readonly Uint8Array[]) {
+  private constructor(
+    head: Head,
+    { read, heal }: { read: ReadFile; heal: Heal | undefined },
+    edge: readonly Uint8Array[],
+  ) {
     this.head = head
     this.#read = read
+    this.#heal = heal
     this.#edge = edge
   }
 
   /** @throws {FollowError} `FOLLOW_BROKEN` when the tiles at the edge do not lead to the signed root */
-  static async open(head: Head, read: ReadFile): Promise<SignedTiles> {
+  static async open(head: Head, read: ReadFile, heal?: Heal): Promise<SignedTiles> {
     const edge: Uint8Array[] = []
     for (let level = 0; level < levelsOf(head.size); level += 1) {
       const width = partialWidth(head.size, level)
@@ -51,7 +69,7 @@ export class SignedTiles {
     }
     if (!equalBytes(rootOfEdge(head.size, edge), head.root))
       throw broken(`the tiles do not lead to the signed root of size ${head.size}`)
-    return new SignedTiles(head, read, edge)
+    return new SignedTiles(head, { read, heal }, edge)
   }
 
   /** Tile levels that a tree of this size has. */
@@ -93,11 +111,14 @@ export class SignedTiles {
   async bundle(index: number): Promise<Uint8Array> {
     const width = tileWidth(this.head.size, 'entries', index)
     const tile: Tile = { level: 'entries', index, width }
-    const bytes = await readTileFile(this.#read, tile, BUNDLE_BYTES_MAX)
-    const cut = cutBundle(bytes, tile)
-    if (!isBundleOf(cut, await this.tile(0, index)))
-      throw broken(`${tilePath(tile)} does not hold the entries that were signed`)
-    return cut
+    const hashes = await this.tile(0, index)
+    const isRight = (bytes: Uint8Array): boolean => isBundleOf(bytes, hashes)
+    const found = await readTileFile(this.#read, tile, BUNDLE_BYTES_MAX)
+    const cut = found === undefined ? undefined : cutBundle(found, width)
+    if (cut !== undefined && isRight(cut)) return cut
+    const healed = await this.#heal?.(tile, found, isRight)
+    if (healed !== undefined) return healed
+    throw wrong(tile, found, 'does not hold the entries that were signed')
   }
 
   /** The root that the first `size` leaves of this tree have. */
@@ -114,13 +135,13 @@ export class SignedTiles {
 
   async #check(level: number, index: number): Promise<Uint8Array> {
     const tile: Tile = { level, index, width: TILE_WIDTH }
-    const [bytes, expected] = [
-      await readHashes(this.#read, tile),
-      await this.hashOf(level, index),
-    ] as const
-    if (!isTileOf(bytes, expected))
-      throw broken(`${tilePath(tile)} is not the tile that the tree above it names`)
-    return bytes
+    const expected = await this.hashOf(level, index)
+    const isRight = (bytes: Uint8Array): boolean => isTileOf(bytes, expected)
+    const found = await readTileFile(this.#read, tile, TILE_BYTES)
+    if (found !== undefined && isRight(found)) return found
+    const healed = await this.#heal?.(tile, found, isRight)
+    if (healed !== undefined) return healed
+    throw wrong(tile, found, 'is not the tile that the tree above it names')
   }
 }
 
@@ -145,14 +166,14 @@ export function isBundleOf(bundle: Uint8Array, tile: Uint8Array): boolean {
 }
 
 /** Tile levels of a tree: the highest holds less than a tile, and at least one hash. */
-function levelsOf(size: number): number {
+export function levelsOf(size: number): number {
   let levels = 0
   while (Math.floor(size / TILE_WIDTH ** levels) > 0) levels += 1
   return levels
 }
 
 /** The digits of a size in base 256 are the widths of its partial tiles, and their bits the complete subtrees of its edge. */
-function rootOfEdge(size: number, edge: readonly Uint8Array[]): Uint8Array {
+export function rootOfEdge(size: number, edge: readonly Uint8Array[]): Uint8Array {
   const hashes: Uint8Array[] = []
   for (const partial of edge.toReversed()) {
     const width = partial.length / HASH_BYTES
@@ -169,6 +190,7 @@ function rootOfEdge(size: number, edge: readonly Uint8Array[]): Uint8Array {
 
 async function readHashes(read: ReadFile, tile: Tile): Promise<Uint8Array> {
   const bytes = await readTileFile(read, tile, TILE_BYTES)
+  if (bytes === undefined) throw wrong(tile, bytes, 'is missing')
   try {
     checkTileBytes(bytes)
     const cut = bytes.subarray(0, tile.width * HASH_BYTES)
@@ -180,21 +202,27 @@ async function readHashes(read: ReadFile, tile: Tile): Promise<Uint8Array> {
 }
 
 /** A partial tile may be gone once the full one is there, which begins with the same bytes. */
-async function readTileFile(read: ReadFile, tile: Tile, bytesMax: number): Promise<Uint8Array> {
+async function readTileFile(
+  read: ReadFile,
+  tile: Tile,
+  bytesMax: number,
+): Promise<Uint8Array | undefined> {
   const path = tilePath(tile)
   const full = tilePath({ ...tile, width: TILE_WIDTH })
-  const bytes =
-    (await read(path, bytesMax)) ?? (path === full ? undefined : await read(full, bytesMax))
-  if (bytes === undefined) throw broken(`${path} is missing`)
-  return bytes
+  return (await read(path, bytesMax)) ?? (path === full ? undefined : await read(full, bytesMax))
 }
 
-function cutBundle(bytes: Uint8Array, { width, ...tile }: Tile): Uint8Array {
+function wrong(tile: Tile, found: Uint8Array | undefined, how: string): FollowError {
+  return broken(`${tilePath(tile)} ${found === undefined ? 'is missing' : how}`)
+}
+
+/** The first entries of a bundle that may be wider; what is no bundle stays as it is, and will not hash. */
+function cutBundle(bytes: Uint8Array, width: number): Uint8Array {
   try {
     const entries = decodeBundle(bytes)
-    if (entries.length === width) return bytes
-    return encodeBundle(entries.slice(0, width))
-  } catch (cause) {
-    throw broken(`${tilePath({ ...tile, width })} is malformed: ${messageOf(cause)}`, cause)
+    return entries.length === width ? bytes : encodeBundle(entries.slice(0, width))
+  } catch {
+    // Whoever compares it with its tile says that it is wrong.
+    return bytes
   }
 }

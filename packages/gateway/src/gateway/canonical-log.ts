@@ -16,7 +16,7 @@ export interface CanonicalLog {
 
 const nsPerMs = 1e6
 /** Lines gather up to this many bytes, or until the next flush, before they are written. */
-const bufferBytes = 16_384
+const bufferBytes = 65_536
 const flushIntervalMs = 100
 /** A reader of stdout that stalls costs log lines past this, never a request: the record is elsewhere. */
 const backlogBytesMax = 16 * 1024 * 1024

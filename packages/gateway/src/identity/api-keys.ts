@@ -21,6 +21,8 @@ export interface ApiKeys {
   identify(presented: string, nowNs: bigint): Actor
   /** The subject a key id stands for; for credentials that come with a name of their own. */
   subjectOf(presented: string): string | undefined
+  /** Lets go of the actors it holds. */
+  forget(): void
 }
 
 const shape = /^csk_([a-z2-7]{8})_([A-Za-z0-9_-]{43})$/
@@ -40,6 +42,9 @@ export function holdApiKeys(
   const held = new Map<string, Held>()
   for (const { entry, subject } of keys) held.set(entry.id, hold(entry, subject))
   return {
+    forget() {
+      for (const key of held.values()) key.actor = undefined
+    },
     subjectOf: (presented) => held.get(shape.exec(presented)?.[1] ?? '')?.subject.name,
     identify(presented, nowNs) {
       const [, id = '', secret = ''] = shape.exec(presented) ?? []

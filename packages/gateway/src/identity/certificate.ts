@@ -16,6 +16,8 @@ import { IdentityError } from './errors.ts'
 export interface Certificates {
   /** Judges a DER certificate at a time (nanoseconds since the epoch). */
   identify(der: Uint8Array, nowNs: bigint): Actor
+  /** Lets go of the actors it holds. */
+  forget(): void
 }
 
 interface Judged {
@@ -48,8 +50,11 @@ export function trustCertificates(
   naming: Naming,
 ): Certificates {
   // Capture hands over the same bytes for every request of a connection.
-  const judged = new WeakMap<Uint8Array, Judged>()
+  let judged = new WeakMap<Uint8Array, Judged>()
   return {
+    forget() {
+      judged = new WeakMap()
+    },
     identify(der, nowNs) {
       let found = judged.get(der)
       if (found === undefined) {

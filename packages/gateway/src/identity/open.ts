@@ -98,7 +98,11 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     throw error
   }
   return {
-    identify: (captured) => identify(inForce, captured, naming),
+    identify(captured) {
+      // Whoever was forgotten comes back as somebody new: no actor with the old pseudonym is handed out again.
+      if (subjects.forgotten()) forgetActors(inForce)
+      return identify(inForce, captured, naming)
+    },
     async reload(loaded) {
       inForce = rules.inForce = await readRules(loaded, naming, keysOf)
     },
@@ -110,6 +114,10 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       known.close()
     },
   }
+}
+
+function forgetActors({ certificates, tokens, keys, proxyKeys, sources }: InForce): void {
+  for (const holder of [certificates, tokens, keys, proxyKeys, sources]) holder?.forget()
 }
 
 function identify(rules: InForce, captured: Captured, naming: Naming): Actor | Promise<Actor> {

@@ -13,6 +13,8 @@ interface Source {
 export interface Sources {
   /** The service that calls from here, or undefined. The narrowest range wins. */
   identify(address: string): Actor | undefined
+  /** Lets go of the actors it holds. */
+  forget(): void
 }
 
 const cachedMax = 4_096
@@ -39,6 +41,7 @@ export function knowSources(
       }
       return actor === 'none' ? undefined : actor
     },
+    forget: () => cache.clear(),
   }
 }
 

@@ -17,6 +17,8 @@ export interface Subjects {
    * @throws {IdentityError} `IDENTITY_SUBJECTS_UNAVAILABLE`
    */
   pseudonym(subjectKey: string): string
+  /** True when somebody was forgotten since this was last asked, by whatever process: whoever holds pseudonyms lets go of them. */
+  forgotten(): boolean
   close(): void
 }
 
@@ -36,13 +38,49 @@ export async function openSubjects(stateDir: string): Promise<Subjects> {
   }
 }
 
+/**
+ * Forgets whom a pseudonym means: nobody can tell any more, and the same person gets a new one. Doing so twice is as doing it once.
+ * @throws {IdentityError} `IDENTITY_SUBJECTS_UNAVAILABLE`: then it may be forgotten and not yet overwritten, and must be run again.
+ */
+export async function forgetSubject({
+  stateDir,
+  pseudonym,
+}: {
+  stateDir: string
+  pseudonym: string
+}): Promise<void> {
+  const path = join(stateDir, 'subjects.db')
+  try {
+    await mkdir(stateDir, { recursive: true, mode: 0o700 })
+    const database = openDatabase(path)
+    try {
+      database.exec('BEGIN IMMEDIATE')
+      database.prepare('DELETE FROM subjects WHERE pseudonym = ?').run(pseudonym)
+      database.exec('UPDATE forgotten SET count = count + 1; COMMIT')
+      // A crash before this leaves the name in the write-ahead file of SQLite; running it again cuts it.
+      const row = database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()
+      if (row?.['busy'] !== 0) throw new Error('another process reads it: run the command again')
+    } finally {
+      database.close()
+    }
+  } catch (error) {
+    throw unavailable('forget one of', path, error)
+  }
+}
+
 function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: busyMs })
   database.exec('PRAGMA journal_mode = WAL')
+  // What is deleted is overwritten with zeros.
+  database.exec('PRAGMA secure_delete = ON')
   // A pseudonym goes into a log that keeps it for ever, so it must not be forgotten by a power cut.
   database.exec('PRAGMA synchronous = FULL')
   database.exec(
     'CREATE TABLE IF NOT EXISTS subjects (subject TEXT PRIMARY KEY, pseudonym TEXT NOT NULL) STRICT, WITHOUT ROWID',
+  )
+  database.exec(
+    `CREATE TABLE IF NOT EXISTS forgotten (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER NOT NULL) STRICT;
+     INSERT OR IGNORE INTO forgotten VALUES (1, 0)`,
   )
   return database
 }
@@ -51,6 +89,7 @@ function subjectsIn(database: DatabaseSync, path: string): Subjects {
   const cache = new Lru<string, string>(cachedMax)
   const insert = database.prepare('INSERT OR IGNORE INTO subjects VALUES (?, ?)')
   const select = database.prepare('SELECT pseudonym FROM subjects WHERE subject = ?')
+  const forgotten = openForgotten(database)
   const stored = (subjectKey: string): string | undefined => {
     const text = select.get(subjectKey)?.['pseudonym']
     return typeof text === 'string' ? text : undefined
@@ -76,7 +115,36 @@ function subjectsIn(database: DatabaseSync, path: string): Subjects {
         throw unavailable('use', path, error)
       }
     },
+    forgotten() {
+      if (!forgotten()) return false
+      cache.clear()
+      return true
+    },
     close: () => database.close(),
+  }
+}
+
+/** Asks at most once a turn of the event loop, and then one counter of SQLite's: a request pays less than a microsecond. */
+function openForgotten(database: DatabaseSync): () => boolean {
+  const version = database.prepare('PRAGMA data_version')
+  const count = database.prepare('SELECT count FROM forgotten')
+  const read = (): { version: unknown; count: unknown } => ({
+    version: version.get()?.['data_version'],
+    count: count.get()?.['count'],
+  })
+  let seen = read()
+  let hasLooked = false
+  return () => {
+    if (hasLooked) return false
+    hasLooked = true
+    setImmediate(() => {
+      hasLooked = false
+    })
+    // It changes with every commit of another process, and most of those forget nobody.
+    if (version.get()?.['data_version'] === seen.version) return false
+    const before = seen.count
+    seen = read()
+    return seen.count !== before
   }
 }
 

@@ -23,7 +23,7 @@ export interface Issuer {
 export interface Tokens {
   /** Judges a token at a time (nanoseconds since the epoch); at once when it is known already. */
   identify(text: string, nowNs: bigint): Actor | Promise<Actor>
-  /** Forgets what was verified: a key was withdrawn. */
+  /** Forgets what was verified: a key was withdrawn, or a person is to be forgotten. */
   forget(): void
 }
 

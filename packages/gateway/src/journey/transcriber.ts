@@ -7,7 +7,7 @@ import type { Actor, Captured, Decision } from '@countersign/record/vocabulary'
 import { encodeAddendum } from '@countersign/record/encode'
 import { subjectOf } from '@countersign/record/subject'
 import type { Malformed, Observed } from '../capture.ts'
-import { redactPath, redactQuery } from '../capture.ts'
+import { redactPath, redactQuery, redactRequestLine, redactText } from '../capture.ts'
 
 /** Writes drafts; knows the environment and the declared owners, nothing else. */
 export interface Transcriber {
@@ -53,22 +53,28 @@ const crudOf: Readonly<Record<string, NonNullable<Leaf['crud']>>> = {
   CONNECT: 'execute',
 }
 
+interface Desk extends TranscriberOptions {
+  /** Holds nothing that could not be made again. */
+  readonly parts: WeakMap<Decision, Parts>
+}
+
 export function openTranscriber(options: TranscriberOptions): Transcriber {
+  const desk: Desk = { ...options, parts: new WeakMap() }
   return {
     intent: (captured, actor, decision) => ({
-      leaf: began({ captured, actor, decision, phase: 'intent' }, options),
+      leaf: began({ captured, actor, decision, phase: 'intent' }, desk),
       addenda: [requestAddendum(captured, actor, options.salt())],
       subject: subjectOf(actor.id, captured.occurredNs),
     }),
     outcome: ({ captured, actor, decision, observed }) => ({
-      leaf: ended({ captured, decision, observed }, options),
+      leaf: ended({ captured, decision, observed }, desk),
       addenda: observed.addenda,
       subject: subjectOf(actor.id, captured.occurredNs),
     }),
     single: ({ captured, actor, decision, observed }) => ({
       leaf: began(
         { captured, actor, decision: observed.overruled ?? decision, phase: 'single', observed },
-        options,
+        desk,
       ),
       addenda: [requestAddendum(captured, actor, options.salt()), ...observed.addenda],
       subject: subjectOf(actor.id, captured.occurredNs),
@@ -88,30 +94,65 @@ interface Beginning {
   readonly observed?: Observed
 }
 
-function began(beginning: Beginning, options: TranscriberOptions): UnstampedLeaf {
-  const { captured, actor, decision, phase, observed } = beginning
+function began(beginning: Beginning, desk: Desk): UnstampedLeaf {
+  const { captured, decision, phase, observed } = beginning
+  const parts = partsOf(beginning, desk)
   const leaf = envelope(captured, decision, phase)
   if (observed !== undefined) setOutcome(leaf, observed, decision)
   leaf.captured = decision.depth
   if (decision.labels.length > 0) leaf.labels = decision.labels
-  if (options.environment !== undefined) leaf.env = options.environment
-  if (observed !== undefined) leaf.time = times(captured, options)
+  if (desk.environment !== undefined) leaf.env = desk.environment
+  if (observed !== undefined) leaf.time = times(captured, desk)
   const { id, span, parent } = captured.trace
   leaf.trace = parent === undefined ? { id, span } : { id, span, parent }
   leaf.request = { id: captured.requestId }
-  leaf.actor = {
-    id: actor.id,
-    type: actor.type,
-    roles: decision.roles,
-    credential: actor.credential,
-  }
-  leaf.destination = destination(captured, decision)
-  leaf.decision = decided(decision)
-  const service = serviceOf(decision, options)
-  if (service !== undefined) leaf.service = service
+  leaf.actor = parts.actor
+  leaf.destination = parts.destination
+  leaf.decision = parts.decision
+  if (parts.service !== undefined) leaf.service = parts.service
   leaf.http = http(captured, decision, observed)
   if (observed?.egress !== undefined) leaf.egress = observed.egress
   return leaf
+}
+
+/** The members that are the same for every request of one actor under one decision. */
+interface Parts {
+  readonly of: Actor
+  readonly actor: NonNullable<Leaf['actor']>
+  readonly destination: NonNullable<Leaf['destination']>
+  readonly decision: NonNullable<Leaf['decision']>
+  readonly service: Leaf['service'] | undefined
+  /** All that an outcome says of the service; the intent says the rest. */
+  readonly serviceName: Leaf['service'] | undefined
+}
+
+/** A decision that policy froze comes again; the others are made for one request. */
+function partsOf({ captured, actor, decision }: Beginning, desk: Desk): Parts {
+  const before = desk.parts.get(decision)
+  if (before?.of === actor) return before
+  const parts: Parts = {
+    of: actor,
+    actor: {
+      id: actor.id,
+      type: actor.type,
+      roles: decision.roles,
+      credential: actor.credential,
+    },
+    destination: destination(captured, decision),
+    decision: decided(decision),
+    service: serviceOf(decision, desk),
+    serviceName: decision.service === undefined ? undefined : { name: decision.service },
+  }
+  const comesAgain = captured.direction === 'inbound' && Object.isFrozen(decision)
+  if (!comesAgain) return parts
+  // The text of a frozen member is made once: see `Draft`.
+  Object.freeze(parts.actor)
+  Object.freeze(parts.destination)
+  Object.freeze(parts.decision)
+  Object.freeze(parts.service)
+  Object.freeze(parts.serviceName)
+  desk.parts.set(decision, parts)
+  return parts
 }
 
 interface Ending {
@@ -120,18 +161,16 @@ interface Ending {
   readonly observed: Observed
 }
 
-function ended(
-  { captured, decision, observed }: Ending,
-  options: TranscriberOptions,
-): UnstampedLeaf {
+function ended({ captured, decision, observed }: Ending, desk: Desk): UnstampedLeaf {
   const leaf = envelope(captured, decision, 'outcome')
   setOutcome(leaf, observed, observed.overruled ?? decision)
-  leaf.time = times(captured, options)
+  leaf.time = times(captured, desk)
   leaf.trace = { id: captured.trace.id, span: captured.trace.span }
   // The decision stands in the intent; it is repeated only where a later stage overruled it.
   if (observed.overruled !== undefined) leaf.decision = decided(observed.overruled)
-  if (decision.service !== undefined) leaf.service = { name: decision.service }
-  leaf.http = measured(observed)
+  if (decision.service !== undefined)
+    leaf.service = desk.parts.get(decision)?.serviceName ?? { name: decision.service }
+  leaf.http = measured({}, observed)
   if (observed.egress !== undefined) leaf.egress = observed.egress
   return leaf
 }
@@ -198,27 +237,26 @@ function serviceOf(decision: Decision, options: TranscriberOptions): Leaf['servi
   }
 }
 
+type Http = Mutable<NonNullable<Leaf['http']>>
+
 function http(
   captured: Captured,
   decision: Decision,
   observed: Observed | undefined,
 ): NonNullable<Leaf['http']> {
-  return {
-    method: captured.request.method,
-    ...(decision.route === undefined ? {} : { route: decision.route }),
-    ...(captured.direction === 'inbound' ? { route_match: decision.routeMatch } : {}),
-    ...(observed === undefined ? {} : measured(observed)),
-  }
+  const facts: Http = { method: captured.request.method }
+  if (decision.route !== undefined) facts.route = decision.route
+  if (captured.direction === 'inbound') facts.route_match = decision.routeMatch
+  return observed === undefined ? facts : measured(facts, observed)
 }
 
-function measured(observed: Observed): NonNullable<Leaf['http']> {
-  return {
-    ...(observed.status === undefined ? {} : { status: observed.status }),
-    request_bytes: observed.requestBytes,
-    response_bytes: observed.responseBytes,
-    duration_ns: observed.durationNs,
-    ...(observed.firstByteNs === undefined ? {} : { first_byte_ns: observed.firstByteNs }),
-  }
+function measured(facts: Http, observed: Observed): NonNullable<Leaf['http']> {
+  if (observed.status !== undefined) facts.status = observed.status
+  facts.request_bytes = observed.requestBytes
+  facts.response_bytes = observed.responseBytes
+  facts.duration_ns = observed.durationNs
+  if (observed.firstByteNs !== undefined) facts.first_byte_ns = observed.firstByteNs
+  return facts
 }
 
 /** What identifies or reveals, in clear until it is sealed; salted, so that its digest cannot be guessed after erasure. */
@@ -226,17 +264,17 @@ function requestAddendum(captured: Captured, actor: Actor, salt: Uint8Array): Ad
   const { request, client, peer } = captured
   const content: Record<string, unknown> = {}
   if (actor.name !== '') content['actor'] = described(actor)
-  content['client'] = {
-    address: client.address,
-    ...(client.chain.length === 0 ? {} : { chain: client.chain }),
-    peer: `${peer.address}:${peer.port}`,
-  }
+  const from = `${peer.address}:${peer.port}`
+  content['client'] =
+    client.chain.length === 0
+      ? { address: client.address, peer: from }
+      : { address: client.address, chain: client.chain.map(redactText), peer: from }
   content['host'] = request.host
   content['port'] = request.port
   if (captured.kind === 'http') content['path'] = redactPath(request.path)
   if (request.query !== undefined) content['query'] = redactQuery(request.query)
   const agent = request.headers.find(([name]) => name === 'user-agent')
-  if (agent !== undefined) content['user_agent'] = agent[1]
+  if (agent !== undefined) content['user_agent'] = redactText(agent[1])
   return encodeAddendum('request', content, salt)
 }
 
@@ -247,6 +285,12 @@ function described(actor: Actor): Record<string, unknown> {
     ...(actor.groups.length === 0 ? {} : { groups: actor.groups }),
   }
 }
+
+const nobodyKnown: NonNullable<Leaf['actor']> = Object.freeze({
+  id: 'unknown',
+  type: 'unknown',
+  credential: { kind: 'none', defects: [] },
+} as const)
 
 function malformedDraft(malformed: Malformed, options: TranscriberOptions): Draft {
   const inbound = malformed.direction === 'inbound'
@@ -264,18 +308,15 @@ function malformedDraft(malformed: Malformed, options: TranscriberOptions): Draf
       occurred: malformed.occurredNs.toString(),
       observed: options.nowNs().toString(),
     },
-    actor: {
-      id: 'unknown',
-      type: 'unknown',
-      credential: { kind: 'none', defects: [] },
-    },
+    actor: nobodyKnown,
     http: { status: malformed.status },
   }
   const content: Record<string, unknown> = {
     client: { peer: `${malformed.peer.address}:${malformed.peer.port}` },
     explanation: malformed.explanation,
   }
-  if (malformed.requestLine !== undefined) content['request_line'] = malformed.requestLine
+  if (malformed.requestLine !== undefined)
+    content['request_line'] = redactRequestLine(malformed.requestLine)
   return {
     leaf,
     addenda: [encodeAddendum('request', content, options.salt())],

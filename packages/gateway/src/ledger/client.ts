@@ -18,6 +18,7 @@ import {
   APPEND_TIMEOUT_MS,
   CLOSE_WITHIN_MS,
   ENTRIES_COUNT_MAX,
+  GATHER_TURNS_MAX,
   PENDING_MAX,
   RECONNECT_MS_MAX,
   RECONNECT_MS_MIN,
@@ -25,7 +26,7 @@ import {
 import { Link, unavailable } from './link.ts'
 import { decodeNumber, decodeStatus, LEVELS, MessageType, wireLevel } from './protocol.ts'
 import type { LedgerStatus } from './protocol.ts'
-import { DraftQueue } from './queue.ts'
+import { DraftQueue, type Waiting } from './queue.ts'
 
 export interface ConnectOptions {
   /** As `RunningLedger.socketPath`. */
@@ -99,6 +100,12 @@ export interface Ledger {
   status(): Promise<LedgerStatus>
   /** Waits until everything durable now is signed and published. @throws {LedgerError} */
   publish(): Promise<void>
+  /**
+   * Removes from the packs the addenda that a durable erasure record names.
+   * @returns how many went; none when it was done before.
+   * @throws {LedgerError} `LEDGER_RANGE` when that record is no erasure.
+   */
+  erase(record: LeafIndex): Promise<number>
   /**
    * Accepts no more drafts, and waits until the others are durable.
    * @throws {LedgerError} `LEDGER_UNAVAILABLE` when some are still not after 5 seconds: they are lost with this process.
@@ -174,7 +181,28 @@ class Client implements Ledger {
     return this.#link !== undefined
   }
 
-  async append(draft: Draft, { level = 'D0', onLevel }: AppendOptions = {}): Promise<Receipt> {
+  append(draft: Draft, { level = 'D0', onLevel }: AppendOptions = {}): Promise<Receipt> {
+    // One promise, twice a request: what is thrown in here rejects it.
+    return new Promise((resolve, reject) => {
+      const { entry, addenda, bytes } = this.#encode(draft)
+      // Accepted: from here on it has its number, and is written whatever happens to the ledger.
+      this.#seq += 1
+      this.#prev = draft.leaf.id
+      if (draft.leaf.phase === 'intent') this.#intents += 1
+      if (draft.leaf.phase === 'outcome') this.#outcomes += 1
+      const reached = (at: AcknowledgementLevel, index: number): void => {
+        const receipt: Receipt = { leafIndex: leafIndex(index), level: at }
+        onLevel?.(receipt)
+        if (at === level) resolve(receipt)
+      }
+      this.#queue.push({ entry, addenda, bytes, level, reached, reject })
+      if (this.#link === undefined) reject(this.#down)
+      else this.#scheduleFlush()
+    })
+  }
+
+  /** @throws {LedgerError | RecordError} when the draft is not accepted. */
+  #encode(draft: Draft): Pick<Waiting, 'entry' | 'addenda' | 'bytes'> {
     if (this.#closed)
       throw new LedgerError('LEDGER_CLOSED', 'could not append: the ledger is closed')
     if (this.#queue.size >= this.#pendingMax) {
@@ -196,21 +224,7 @@ class Client implements Ledger {
         `could not append: a draft of ${bytes} bytes, and ${this.#draftBytesMax} is the limit`,
       )
     }
-    // Accepted: from here on it has its number, and is written whatever happens to the ledger.
-    this.#seq += 1
-    this.#prev = draft.leaf.id
-    if (draft.leaf.phase === 'intent') this.#intents += 1
-    if (draft.leaf.phase === 'outcome') this.#outcomes += 1
-    return new Promise((resolve, reject) => {
-      const reached = (at: AcknowledgementLevel, index: number): void => {
-        const receipt: Receipt = { leafIndex: leafIndex(index), level: at }
-        onLevel?.(receipt)
-        if (at === level) resolve(receipt)
-      }
-      this.#queue.push({ entry, addenda, bytes, level, reached, reject })
-      if (this.#link === undefined) reject(this.#down)
-      else this.#scheduleFlush()
-    })
+    return { entry, addenda, bytes }
   }
 
   async prove(
@@ -232,6 +246,10 @@ class Client implements Ledger {
 
   async publish(): Promise<void> {
     await this.#ask(MessageType.publish)
+  }
+
+  async erase(record: LeafIndex): Promise<number> {
+    return decodeNumber(await this.#ask(MessageType.erase, numbers(record)))
   }
 
   async close(): Promise<void> {
@@ -280,13 +298,25 @@ class Client implements Ledger {
       this.#flushScheduled = true
       clearTimeout(this.#timer)
       this.#timer = undefined
-      setImmediate(() => this.#flush())
+      this.#gather({ turn: 1, seen: 0 })
       return
     }
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
       this.#flush()
     }, batchAgeMs)
+  }
+
+  /**
+   * Waits on while each turn of the event loop brings more: a lone draft leaves one turn later, and a crowd becomes one group.
+   * A group costs both processes much the same whatever is in it.
+   */
+  #gather({ turn, seen }: { turn: number; seen: number }): void {
+    setImmediate(() => {
+      const { queued } = this.#queue
+      if (queued > seen && turn < GATHER_TURNS_MAX) this.#gather({ turn: turn + 1, seen: queued })
+      else this.#flush()
+    })
   }
 
   #flush(): void {

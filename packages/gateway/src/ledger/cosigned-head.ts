@@ -24,34 +24,39 @@ export class CosignedHead implements Head {
   readonly root: Uint8Array
   /** The note as it was signed, before any cosignature. */
   readonly signed: string
-  readonly #cosignatures = new Map<PolicyWitness, Cosignature>()
+  readonly #policy: WitnessPolicy
+  /** By the name of the witness in the policy, which is unique there. */
+  readonly #cosignatures = new Map<string, Cosignature>()
 
-  constructor({ size, root, note }: Head) {
+  constructor({ size, root, note }: Head, policy: WitnessPolicy) {
+    this.#policy = policy
     this.size = size
     this.root = root
     this.signed = note
   }
 
-  /** The note with all cosignatures so far; it grows. */
+  /** The note with all cosignatures so far, in the order of the policy; it grows. */
   get note(): string {
     if (this.#cosignatures.size === 0) return this.signed
     const { text, signatures } = parseNote(this.signed)
-    const lines = [...this.#cosignatures.values()].map(({ line }) => line)
+    const lines = this.#policy.witnesses.flatMap(
+      ({ name }) => this.#cosignatures.get(name)?.line ?? [],
+    )
     return formatNote(text, [...signatures.map(({ line }) => line), ...lines])
   }
 
-  add(witness: PolicyWitness, cosignature: Cosignature): void {
-    this.#cosignatures.set(witness, cosignature)
+  add({ name }: PolicyWitness, cosignature: Cosignature): void {
+    this.#cosignatures.set(name, cosignature)
   }
 
-  isCosignedBy(witness: PolicyWitness): boolean {
-    return this.#cosignatures.has(witness)
+  isCosignedBy({ name }: PolicyWitness): boolean {
+    return this.#cosignatures.has(name)
   }
 
   /** Whether the quorum holds, or would if these witnesses cosigned too. */
-  meets(policy: WitnessPolicy, more: readonly PolicyWitness[] = []): boolean {
-    const keys = [...this.#cosignatures.keys(), ...more]
-    return evaluateQuorum(policy, keys)
+  meetsQuorum(more: readonly PolicyWitness[] = []): boolean {
+    const cosigned = this.#policy.witnesses.filter((witness) => this.isCosignedBy(witness))
+    return evaluateQuorum(this.#policy, [...cosigned, ...more])
   }
 }
 

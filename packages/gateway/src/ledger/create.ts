@@ -1,23 +1,45 @@
 import { mkdir, readFile, readdir } from 'node:fs/promises'
+import { encodeDraft } from '@countersign/record/encode'
+import { openIds } from '@countersign/record/id'
+import type { Lifecycle } from '@countersign/record/leaf'
 import { checkKeyName } from '@countersign/tlog/key'
-import { syncDirectory, writeDurably } from '../platform.ts'
+import { sha256, syncDirectory, writeDurably } from '../platform.ts'
+import type { Clock } from '../platform.ts'
+import { putEntry, sectionBytes } from './entries.ts'
 import { LedgerError, systemError } from './errors.ts'
 import { layoutOf, PRIVATE_FILE_MODE, PRIVATE_FOLDER_MODE } from './layout.ts'
 import type { Layout } from './layout.ts'
+import { ledgerDraft } from './lifecycle-draft.ts'
+import { recover } from './recovery.ts'
+import { Sequencer } from './sequencer.ts'
 
 const VERSION = 1
 
+/** Bytes of the first segment of a log that begins with a record; the ledger goes on in its own size. */
+const FIRST_SEGMENT_BYTES = 256 * 1024
+
+/** The log that a new one continues, as its last checkpoint says, and when that is put on record. */
+export interface Continues {
+  readonly rotation: Omit<Extract<Lifecycle, { kind: 'rotation' }>, 'kind'>
+  readonly clock: Clock
+}
+
 /**
- * Creates an empty log: a separate act from opening one, so that a lost folder is never mistaken for a new log.
+ * Creates a log, empty or with its first record: a separate act from opening one, so that a lost folder is never mistaken for a
+ * new log.
  * @param options.origin the name of the log, for ever: no spaces, no "+".
- * @throws {LedgerError} `LEDGER_EXISTS` when the folder already holds a log, or pieces of one.
+ * @param options.continues makes a rotation record the first of the log.
+ * @throws {LedgerError} `LEDGER_EXISTS` when the folder already holds a log, or pieces of one; `LEDGER_IO`. {RecordError} for a
+ * checkpoint that no record can hold.
  */
 export async function createLog({
   dataDir,
   origin,
+  continues,
 }: {
   dataDir: string
   origin: string
+  continues?: Continues | undefined
 }): Promise<void> {
   checkKeyName(origin)
   const layout = layoutOf(dataDir)
@@ -36,10 +58,32 @@ export async function createLog({
     await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER_MODE })
   }
   await syncDirectory(dataDir)
-  // Last: a crash before this leaves empty folders, and creating starts over.
+  if (continues !== undefined) await writeRotation(layout, origin, continues)
+  // Last: a crash before this leaves no log, at most pieces that are refused, and creating starts over elsewhere.
   await writeDurably(layout.identity, `${JSON.stringify({ version: VERSION, origin })}\n`, {
     mode: PRIVATE_FILE_MODE,
   })
+}
+
+/** The first record, durable in the write-ahead log; the first start of the ledger has it signed and publishes it. */
+async function writeRotation(
+  layout: Layout,
+  origin: string,
+  { rotation, clock }: Continues,
+): Promise<void> {
+  const id = openIds({ nowMs: () => Number(clock.nowNs() / 1_000_000n) })
+  const draft = ledgerDraft(id(), clock.nowNs(), { kind: 'rotation', ...rotation })
+  const { entry } = encodeDraft(draft, { session: id(), seq: 0 }, sha256)
+  const recovered = await recover(layout, {
+    origin,
+    logKeys: [],
+    segmentBytes: FIRST_SEGMENT_BYTES,
+  })
+  const entries = Buffer.alloc(sectionBytes(entry, []))
+  putEntry(entries, 0, entry)
+  const group = { count: 1, entries, addenda: Buffer.alloc(0), committed: () => undefined }
+  new Sequencer(recovered, { batchBytesMax: FIRST_SEGMENT_BYTES }).commit([group])
+  await recovered.wal.close()
 }
 
 /**

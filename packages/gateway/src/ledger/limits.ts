@@ -49,13 +49,15 @@ export const WITNESS_PAUSE_MS_MAX = 1_000
 /** How long the quorum may be out of reach before that is an alarm, unless configured. */
 export const WITNESS_GRACE_MS = 10_000
 /** How long a publication waits for the quorum; after that it goes out signed, and its cosignatures follow. */
-export const PUBLISH_WITNESS_WAIT_MS = 100
+export const PUBLISH_WITNESS_WAIT_MS = 1_000
 /** Characters of what a witness said that are repeated in a status, an alarm or a message. */
 export const WITNESS_DETAIL_MAX = 200
 /** Files that a publication writes at once. */
 export const PUBLISH_FILES_MAX = 8
 /** Bytes of a WAL frame around its entries and addenda. */
 export const FRAME_OVERHEAD_BYTES = 76
+/** Client: turns of the event loop for which a draft may wait for company, each shorter than a millisecond under load. */
+export const GATHER_TURNS_MAX = 8
 /** Client: how long a message may stay unanswered before the ledger counts as away. */
 export const APPEND_TIMEOUT_MS = 5_000
 /** Client: first and longest pause between attempts to reconnect. */

@@ -13,7 +13,7 @@ import { getUint64, putUint64 } from './frame.ts'
 import { layoutOf, PACK_LEAVES, packPath } from './layout.ts'
 import { ADDENDUM_BYTES_MAX, ENVELOPE_BYTES_MAX } from './limits.ts'
 
-/** One addendum as it stands in a pack. The views are good until the next one is asked for. */
+/** One addendum as it stands in a pack. */
 export interface PackedAddendum extends StoredAddendum {
   readonly leafIndex: number
   /** Its place among the addenda of its leaf, from 0. */

@@ -4,13 +4,12 @@
  * only. Lost with them: the content of records, not the records; no proof breaks. An attacker who owns them cannot change what a
  * leaf names by digest.
  */
-import { mkdir, open, rm } from 'node:fs/promises'
+import { mkdir, open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { decodeEnvelope } from '@countersign/record/envelope'
-import { RecordError } from '@countersign/record/errors'
-import { namingFile, replaceFile, sha256, syncDirectory } from '../platform.ts'
+import { sha256, syncDirectory } from '../platform.ts'
 import type { StoredAddendum } from './entries.ts'
+import { systemError } from './errors.ts'
 import {
   layoutOf,
   PACK_LEAVES,
@@ -19,7 +18,6 @@ import {
   PRIVATE_FOLDER_MODE,
 } from './layout.ts'
 import { encodePackRecord, readPack } from './pack-record.ts'
-import type { PackedAddendum } from './pack-record.ts'
 
 const FLUSH_BYTES = 1024 * 1024
 
@@ -125,64 +123,11 @@ export class PackWriter {
       await this.#flush()
       await file.datasync()
     } catch (error) {
-      throw namingFile(error, this.#path)
+      throw systemError('LEDGER_UNAVAILABLE', `could not write ${this.#path}`, error)
     } finally {
       this.#file = undefined
       await file.close()
     }
-  }
-}
-
-/** What is to go from one pack: the addenda of these leaves, as far as they are of this subject. */
-export interface PackErasure {
-  readonly dataDir: string
-  readonly group: number
-  readonly isNamed: (leafIndex: number) => boolean
-  readonly subject: string
-}
-
-/**
- * Rewrites one pack without the addenda that were erased. Nobody may be writing it. A crash leaves the old pack or the new one; doing
- * it again is safe.
- * @returns how many addenda went.
- */
-export async function erasePack(erasure: PackErasure): Promise<number> {
-  const { dataDir, group } = erasure
-  const { addenda, temporary } = layoutOf(dataDir)
-  const path = join(addenda, packPath(group))
-  let [kept, removed] = [0, 0]
-  for await (const packed of readPack(dataDir, group)) {
-    if (goes(packed, erasure)) removed += 1
-    else kept += 1
-  }
-  if (removed === 0) return 0
-  if (kept === 0) await rm(path)
-  else {
-    const mode = PRIVATE_FILE_MODE
-    await replaceFile(path, keptRecords(erasure), { mode, temporary })
-  }
-  await syncDirectory(dirname(path))
-  return removed
-}
-
-async function* keptRecords(erasure: PackErasure): AsyncGenerator<Uint8Array, void, undefined> {
-  for await (const packed of readPack(erasure.dataDir, erasure.group))
-    if (!goes(packed, erasure)) yield packed.raw
-}
-
-function goes({ leafIndex, envelope }: PackedAddendum, erasure: PackErasure): boolean {
-  if (!erasure.isNamed(leafIndex)) return false
-  // From before sealing, nothing says whose it is but the record that names it.
-  return envelope === undefined || subjectOf(envelope) === erasure.subject
-}
-
-/** Whose an envelope is; undefined when it is damaged. */
-export function subjectOf(envelope: Uint8Array): string | undefined {
-  try {
-    return decodeEnvelope(envelope).subject
-  } catch (error) {
-    if (!(error instanceof RecordError)) throw error
-    return undefined
   }
 }
 

@@ -1,17 +1,18 @@
 /** The ledger process: takes the lock, recovers, listens, and keeps signing and publishing until it is closed. */
 import assert from 'node:assert/strict'
 import { unlink } from 'node:fs/promises'
+import { decodeEntry } from '@countersign/record/decode'
 import { encodeDraft } from '@countersign/record/encode'
 import { openIds } from '@countersign/record/id'
 import type { Lifecycle } from '@countersign/record/leaf'
 import { parseSkey } from '@countersign/tlog/key'
-import { ed25519PublicKey, sha256, takeLock } from '../platform.ts'
-import type { Clock, Lock } from '../platform.ts'
+import { ed25519PublicKey, sha256 } from '../platform.ts'
+import type { Clock } from '../platform.ts'
 import { checkIdentity } from './create.ts'
-import { putEntry, sectionBytes } from './entries.ts'
+import { entriesOf, putEntry, sectionBytes } from './entries.ts'
 import { LedgerError, messageOf } from './errors.ts'
+import { lockFolder } from './folder-lock.ts'
 import { layoutOf } from './layout.ts'
-import type { Layout } from './layout.ts'
 import {
   BATCH_BYTES_MAX,
   CHECKPOINT_INTERVAL_MS,
@@ -22,6 +23,7 @@ import {
 import { parseLogKeys } from './log-keys.ts'
 import { SEGMENT_HEADER_BYTES } from './frame.ts'
 import { ledgerDraft } from './lifecycle-draft.ts'
+import { eraseByRecord } from './pack-eraser.ts'
 import { Publisher } from './publisher.ts'
 import type { Alarm } from './quorum-alarm.ts'
 import { readEntries } from './records.ts'
@@ -93,7 +95,7 @@ export async function runLedger(options: LedgerOptions): Promise<RunningLedger> 
   const layout = layoutOf(options.dataDir)
   const limits = checkLimits(options)
   await checkIdentity(layout, options.origin)
-  const lock = lockOf(layout)
+  const lock = lockFolder(layout)
   try {
     const recovered = await recover(layout, {
       origin: options.origin,
@@ -266,6 +268,22 @@ class Core implements Backend {
     this.#lastError = null
   }
 
+  async erase(record: number): Promise<number> {
+    this.#checkIndex(record)
+    const [entry] = entriesOf(await this.entries(record, 1))
+    if (entry === undefined)
+      throw new LedgerError('LEDGER_RANGE', `could not find record ${record}`)
+    // What it names must be in the packs: a publication after this would put it there again.
+    await this.#watched(async () => this.#publisher.upTo(record + 1))
+    // An error here is no reason to stop: packs are rewritten whole, and nobody's record depends on them.
+    return eraseByRecord({
+      dataDir: this.#options.dataDir,
+      record,
+      leaf: decodeEntry(entry).leaf,
+      alone: (work) => this.#publisher.alone(work),
+    })
+  }
+
   /** Appends a record of the ledger about itself. */
   record(lifecycle: Lifecycle): void {
     const id = this.#nextId()
@@ -285,11 +303,23 @@ class Core implements Backend {
       this.record({ kind: 'shutdown', component: 'ledger' })
       // Without a signer the records stay durable in the write-ahead log; the next start publishes them.
       await this.publish().catch(() => undefined)
+      await this.#witnessLast()
     }
     await this.#witnessing?.close()
     await this.#signer.close()
     await this.#recovered.wal.close()
     this.#failed = true
+  }
+
+  /** Nothing follows that would bring its cosignatures: the last checkpoint waits for them as long as a record may. */
+  async #witnessLast(): Promise<void> {
+    try {
+      const head = await this.#witnessing?.upTo(this.#sequencer.durable.size)
+      if (head !== undefined) await this.#publisher.renew(head)
+    } catch (error) {
+      // It stays signed; the next start has it witnessed.
+      this.#noteError(error)
+    }
   }
 
   /** Where heads come from: without witnesses the best there is is signed. */
@@ -360,30 +390,6 @@ class Core implements Backend {
   }
 }
 
-function signerOf({ signerSocket, signerUrl }: LedgerOptions): SignerPlace {
-  if (signerUrl !== undefined) return signerUrl
-  assert.ok(signerSocket !== undefined, 'a ledger has a signer')
-  return { socketPath: signerSocket }
-}
-
-function lockOf({ dataDir, lock: path }: Layout): Lock {
-  let lock: Lock | undefined
-  try {
-    lock = takeLock(path)
-  } catch (cause) {
-    throw new LedgerError('LEDGER_IO', `could not lock the log: ${path}: ${messageOf(cause)}`, {
-      cause,
-      hint: 'look at the disk; the lock holds nothing, and may be deleted while no ledger runs',
-    })
-  }
-  if (lock !== undefined) return lock
-  throw new LedgerError(
-    'LEDGER_IN_USE',
-    `could not open the log in ${dataDir}: another process uses it (${path})`,
-    { hint: 'stop the other process; one log has one writer' },
-  )
-}
-
 /** Where the checkpoints of at least so many records come from. */
 interface Heads {
   readonly witnessed: (size: number) => Promise<Head>
@@ -397,6 +403,12 @@ function noWitnesses(): never {
     'could not have the record witnessed: no witnesses are configured',
     { hint: 'name a policy under witnesses' },
   )
+}
+
+function signerOf({ signerSocket, signerUrl }: LedgerOptions): SignerPlace {
+  if (signerUrl !== undefined) return signerUrl
+  assert.ok(signerSocket !== undefined, 'a ledger has a signer')
+  return { socketPath: signerSocket }
 }
 
 function checkLimits(options: LedgerOptions): Limits {

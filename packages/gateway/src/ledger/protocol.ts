@@ -223,9 +223,10 @@ export function decodeAppend(payload: Buffer): AppendMessage {
 
 /** Reads a PROVE: the index, and whether the quorum must have cosigned. @throws {LedgerError} `LEDGER_PROTOCOL` */
 export function decodeProve(payload: Buffer): { index: number; level: 1 | 2 } {
+  const index = decodeNumber(payload)
   const level = payload[8]
   if (level !== 1 && level !== 2) throw broken('a PROVE without its level')
-  return { index: getUint64(payload, 0), level }
+  return { index, level }
 }
 
 /** Reads a uint64 at the start of a payload. @throws {LedgerError} `LEDGER_PROTOCOL` */

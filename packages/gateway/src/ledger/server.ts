@@ -39,6 +39,8 @@ export interface Backend {
   entries(from: number, count: number): Promise<Buffer>
   status(pending: number): LedgerStatus
   publish(): Promise<void>
+  /** Removes what an erasure record names from the packs; says how many addenda went. */
+  erase(record: number): Promise<number>
 }
 
 export interface SocketLimits {
@@ -146,6 +148,12 @@ export class LedgerSocket {
           await this.#backend.publish()
           return encodeMessage(type + ANSWER, request)
         })
+      case MessageType.erase: {
+        const record = decodeNumber(payload)
+        return this.#question(connection, request, async () =>
+          encodeNumber(type + ANSWER, request, await this.#backend.erase(record)),
+        )
+      }
       default:
         throw protocol(`a message of type ${type}`)
     }

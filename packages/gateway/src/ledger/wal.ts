@@ -331,7 +331,9 @@ function unlessMissing(error: unknown): void {
 
 /** A disk that is nearly full writes less than it was asked to, without an error. */
 function checkWritten(written: number, wanted: number): void {
-  if (written !== wanted) throw new Error(`wrote ${written} of ${wanted} bytes: the disk is full`)
+  if (written === wanted) return
+  const error = new Error(`wrote ${written} of ${wanted} bytes: the disk is full`)
+  throw Object.assign(error, { code: 'ENOSPC', syscall: 'write' })
 }
 
 function openPrepared(path: string): Segment {

@@ -180,7 +180,8 @@ export class Witnessing {
     const { signing, durableSize } = this.#rooms
     const signed = await signing.upTo(durableSize())
     // Signed and durable: whatever a witness keeps of it, this log continues from there after any crash.
-    const head = this.#target?.size === signed.size ? this.#target : new CosignedHead(signed)
+    const head =
+      this.#target?.size === signed.size ? this.#target : new CosignedHead(signed, this.#policy)
     this.#target = head
     const met = await this.#askAll(head)
     this.#round = undefined
@@ -225,8 +226,8 @@ export class Witnessing {
     if (this.#round === undefined) return
     const { head, end } = this.#round
     const busy = this.#witnesses.filter(({ isBusy }) => isBusy).map(({ witness }) => witness)
-    if (head.meets(this.#policy)) end(true)
-    else if (!head.meets(this.#policy, busy)) end(false)
+    if (head.meetsQuorum()) end(true)
+    else if (!head.meetsQuorum(busy)) end(false)
   }
 
   /** Takes up what the published checkpoint already carries. */
@@ -241,7 +242,7 @@ export class Witnessing {
       text,
       others.map(({ line }) => line),
     )
-    const head = new CosignedHead({ ...published, note })
+    const head = new CosignedHead({ ...published, note }, this.#policy)
     for (const asked of this.#witnesses) {
       try {
         const cosignature = await findCosignature(text, signatures, asked.witness.key)
@@ -254,7 +255,7 @@ export class Witnessing {
         onError(error)
       }
     }
-    if (head.meets(this.#policy)) this.#witnessed = head
+    if (head.meetsQuorum()) this.#witnessed = head
   }
 
   #unmet(): LedgerError {

@@ -70,6 +70,7 @@ test('a listed name passes, with the line of the list as its rule', () => {
     wouldDeny: false,
     policyHash: policy.hash,
     mode: 'bounded',
+    acknowledge: 'D0',
     depth: 'opaque',
     labels: ['pci'],
     roles: [],
@@ -253,4 +254,16 @@ test('patterns and ranges that can not be read do not compile', () => {
   const config = givenConfig({ services: { a: { egress: {} } } })
   config.services['a']?.egress?.allowPrivate.push('ten')
   assert.throws(() => compilePolicy(config), code('POLICY_RANGE_INVALID'))
+})
+
+test('the calls of a service may demand more of their record than durability', () => {
+  const levels = compilePolicy(
+    givenConfig({
+      witnesses: { policy: 'w.policy' },
+      services: { pay: { egress: { allow: ['api.stripe.com'], acknowledge: 'D2' } } },
+    }),
+  )
+  const call = givenCall('api.stripe.com')
+  assert.equal(levels.decide(caller('pay'), call).acknowledge, 'D2')
+  assert.equal(levels.decide(caller('nowhere'), call).acknowledge, 'D0')
 })

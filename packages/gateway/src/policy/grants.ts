@@ -52,6 +52,13 @@ export function grantsInForce(index: GrantIndex, actor: Actor, nowNs: bigint): G
   return found
 }
 
+/** The moments at which a grant ends, ascending. */
+export function endsOf(index: GrantIndex): readonly bigint[] {
+  const grants = [...index.values()].flatMap((names) => [...names.values()].flat())
+  const ends = new Set(grants.map(({ endNs }) => endNs).filter((endNs) => endNs !== undefined))
+  return [...ends].toSorted((a, b) => (a < b ? -1 : 1))
+}
+
 function collect(grants: readonly Grant[] | undefined, nowNs: bigint, into: Grant[]): void {
   if (grants === undefined) return
   for (const grant of grants) {

@@ -242,3 +242,25 @@ test('the hash changes with what decides, and with nothing else', () => {
   assert.equal(hashOf({ roles: { a: ['x'], b: ['y'] } }), hashOf({ roles: { b: ['y'], a: ['x'] } }))
   assert.notEqual(hashOf({}), hashOf({ roles: { a: ['x'] } }))
 })
+
+test('a route says how safe its record must be, and whatever has no route asks for no more than durable', () => {
+  const levels = compilePolicy(
+    givenConfig({
+      witnesses: { policy: 'w.policy' },
+      services: {
+        orders: {
+          upstream: 'http://127.0.0.1:9001',
+          routes: [
+            { match: 'GET /a', public: true, acknowledge: 'D2' },
+            { match: 'GET /b', public: true, acknowledge: 'D1' },
+            { match: 'GET /c', public: true },
+          ],
+        },
+      },
+    }),
+  )
+  const asked = ['/a', '/b', '/c', '/d'].map(
+    (path) => levels.decide(nobody, at('GET', path)).acknowledge,
+  )
+  assert.deepEqual(asked, ['D2', 'D1', 'D0', 'D0'])
+})

@@ -9,7 +9,7 @@ import type {
 import { parseRouteTemplate } from '../config/schema.ts'
 import type { Config, RouteConfig, RouteTemplate } from '../config/schema.ts'
 import { PolicyError } from './errors.ts'
-import { compileGrants, grantsInForce, rolesWith } from './grants.ts'
+import { compileGrants, endsOf, grantsInForce, rolesWith } from './grants.ts'
 import type { Grant, GrantIndex } from './grants.ts'
 import { compileHostPatterns, findHost } from './host-pattern.ts'
 import type { HostPatterns } from './host-pattern.ts'
@@ -44,11 +44,31 @@ export interface Inbound {
   readonly policyHash: string
   readonly mode: RecordMode
   readonly grants: GrantIndex
+  /** When grants end, ascending: between two of these moments everybody's stay the same. */
+  readonly grantEnds: readonly bigint[]
   /** Exact names and `*.suffix` patterns, to sites by pattern text. */
   readonly hosts: HostPatterns
   readonly hostTexts: readonly string[]
   readonly sites: ReadonlyMap<string, Site>
   readonly fallback: Site | undefined
+  /** By actor, for as long as identity gives out the same one. Holds nothing that could not be worked out again. */
+  readonly rights: WeakMap<Actor, Rights>
+}
+
+/**
+ * What was worked out for one actor. Its grants in force, and with them its decisions, stay the same from one end of a grant
+ * to the next.
+ */
+interface Rights {
+  readonly fromNs: bigint
+  readonly untilNs: bigint
+  readonly grants: readonly Grant[]
+  readonly roles: readonly string[]
+  /**
+   * One decision for each route: frozen, and the same object each time, so that others can remember what they make of it.
+   * None for an actor that is not remembered itself.
+   */
+  readonly decisions: Map<Route, Decision> | undefined
 }
 
 /** @throws {PolicyError} */
@@ -73,14 +93,17 @@ export function compileInbound(config: Config, policyHash: string): Inbound {
     }
   }
   const hostTexts = mostSpecificFirst([...sites.keys()].filter((key) => key !== '*'))
+  const grants = compileGrants(config)
   return {
     policyHash,
     mode: config.ledger.mode,
-    grants: compileGrants(config),
+    grants,
+    grantEnds: endsOf(grants),
     hosts: compileHostPatterns(hostTexts),
     hostTexts,
     sites,
     fallback: sites.get('*'),
+    rights: new WeakMap(),
   }
 }
 
@@ -92,8 +115,8 @@ export function decideInbound(
 ): Decision {
   const { actor, captured } = request
   const { method, path } = captured.request
-  const grants = grantsInForce(inbound.grants, actor, captured.occurredNs)
-  const roles = rolesOf(grants)
+  const rights = rightsOf(inbound, actor, captured.occurredNs)
+  const { grants, roles } = rights
   if (recorder !== undefined) explainGrants(recorder, grants)
 
   const site = findSite(inbound, captured.request.host, recorder)
@@ -107,7 +130,10 @@ export function decideInbound(
       looked: `${method} ${denied.template}`,
       outcome: 'denied explicitly: final',
     })
-    return decisionOf(standingOn(inbound, denied, roles), deniedExplicitly(denied))
+    return (
+      rights.decisions?.get(denied) ??
+      remember({ inbound, rights, route: denied }, deniedExplicitly(denied))
+    )
   }
   const { route, pathKnown } = findRoute(site.routes, method, segments)
   if (route === undefined) {
@@ -125,13 +151,46 @@ export function decideInbound(
     looked: `${method} and the path`,
     outcome: `matches ${route.template}`,
   })
-  const verdict = authorise(route, actor, grants)
+  const decision =
+    rights.decisions?.get(route) ??
+    remember({ inbound, rights, route }, authorise(route, actor, grants))
   recorder?.push({
     at: route.at,
     looked: route.permission ?? 'public',
-    outcome: verdict.explanation,
+    outcome: decision.explanation,
   })
-  return decisionOf(standingOn(inbound, route, roles), verdict)
+  return decision
+}
+
+function rightsOf(inbound: Inbound, actor: Actor, nowNs: bigint): Rights {
+  const known = inbound.rights.get(actor)
+  if (known !== undefined && nowNs >= known.fromNs && nowNs < known.untilNs) return known
+  const grants = grantsInForce(inbound.grants, actor, nowNs)
+  const rights = {
+    fromNs: inbound.grantEnds.findLast((endNs) => endNs <= nowNs) ?? 0n,
+    untilNs: inbound.grantEnds.find((endNs) => endNs > nowNs) ?? never,
+    grants,
+    roles: rolesOf(grants),
+    // Attacker-controlled: whoever presents rubbish is a new actor each time, and none to remember.
+    decisions: actor.type === 'unknown' ? undefined : new Map<Route, Decision>(),
+  }
+  if (rights.decisions !== undefined) inbound.rights.set(actor, rights)
+  return rights
+}
+
+/** After every clock. */
+const never = 2n ** 64n
+
+interface Place {
+  readonly inbound: Inbound
+  readonly rights: Rights
+  readonly route: Route
+}
+
+function remember({ inbound, rights, route }: Place, verdict: Verdict): Decision {
+  const decision = decisionOf(standingOn(inbound, route, rights.roles), verdict)
+  rights.decisions?.set(route, Object.freeze(decision))
+  return decision
 }
 
 function authorise(route: Route, actor: Actor, grants: readonly Grant[]): Verdict {
@@ -315,7 +374,8 @@ function compileRoute(source: RouteSource): { compiled: Route; template: RouteTe
     mode: route.mode ?? config.ledger.mode,
     acknowledge: route.acknowledge,
     depth: route.record,
-    labels: route.labels,
+    // Frozen as the decision that holds it.
+    labels: Object.freeze([...route.labels]),
   }
   return { compiled, template }
 }

@@ -7,6 +7,7 @@ import { formatNote, parseNote } from '@countersign/tlog/note'
 import { sha256Hex } from '../platform.ts'
 import type { Clock } from '../platform.ts'
 import { Desk } from './desk.ts'
+import type { Answer } from './desk.ts'
 import { messageOf, WitnessError } from './errors.ts'
 import { evidenceFolder, EvidenceStore, numbersIn, readEvidence, readPiece } from './evidence.ts'
 import type { Fork } from './evidence.ts'
@@ -26,7 +27,8 @@ export interface WitnessOptions {
   readonly create?: boolean
   /** The public keys of the logs (vkey texts, one a line): each cosigned under its own origin. */
   readonly logs: readonly string[]
-  readonly listening: Listening
+  /** Where others may ask. When absent nobody can but this process: a mirror's cosigner signs only what was copied. */
+  readonly listening?: Listening | undefined
   readonly clock: Clock
   readonly onEvent?: (event: WitnessEvent) => void
   /** Called once with an error after which the process must end. By default it is printed and the process exits with 2. */
@@ -47,10 +49,12 @@ export interface RunningWitness {
   readonly name: string
   /** Its public keys (vkey texts), in the order of the private ones. */
   readonly vkeys: readonly string[]
-  /** Submission and monitoring prefix; nothing on a unix socket. */
+  /** Submission and monitoring prefix; nothing on a unix socket, or when it does not listen. */
   readonly url: string | undefined
   /** The last cosigned checkpoint of a log, as a signed note. */
   checkpoint(origin: string): string | undefined
+  /** As a request over HTTP. Rejects only once the state is lost. */
+  addCheckpoint(body: Uint8Array): Promise<Answer>
   close(): Promise<void>
 }
 
@@ -93,10 +97,11 @@ export async function runWitness(options: WitnessOptions): Promise<RunningWitnes
       onFatal: options.onFatal ?? endProcess,
     })
     const page = pages(state, evidenceFolder(statePath))
-    const front = await openFront({ desk, listening: options.listening, page })
+    const { listening } = options
+    const front = listening === undefined ? undefined : await openFront({ desk, listening, page })
     let closing: Promise<void> | undefined
     const close = async (): Promise<void> => {
-      await front.close()
+      await front?.close()
       await desk.idle()
       state.close()
       lock.release()
@@ -104,8 +109,9 @@ export async function runWitness(options: WitnessOptions): Promise<RunningWitnes
     return {
       name,
       vkeys,
-      url: front.url,
+      url: front?.url,
       checkpoint: (origin) => state.cosigned(origin)?.checkpoint,
+      addCheckpoint: async (body) => desk.addCheckpoint(body),
       close: async () => (closing ??= close()),
     }
   } catch (error) {

@@ -7,10 +7,11 @@ import { TILE_WIDTH, tilePath, tileWidth } from '@countersign/tlog/tile'
 
 import { Findings, FINDINGS_MAX } from '../finding.ts'
 import { checkAddenda, readKeys } from './addenda.ts'
+import type { AddendumKey } from './addenda-keys.ts'
 import { CLAIMS, claimProblem, judgeClaim } from './claims.ts'
 import { checkRecorded } from './export-record.ts'
 import { BundleFiles, zipFinding } from './files.ts'
-import { CHECKPOINT, CONSISTENCY, EARLIER, MANIFEST, PLAIN_FILES, POLICY } from './layout.ts'
+import { CHECKPOINT, CONSISTENCY, EARLIER, KEYS, MANIFEST, PLAIN_FILES, POLICY } from './layout.ts'
 import { decodeManifest, ManifestError, runsOf } from './manifest.ts'
 import type { Manifest } from './manifest.ts'
 import { readReceipted } from './receipts.ts'
@@ -74,11 +75,11 @@ export async function checkBundle(options: BundleOptions): Promise<CheckedBundle
 
   checkNames(manifest, head, findings)
   const grownFrom = await checkGrowth(head, work)
-  const facts = openFacts(manifest, work)
+  const keys = await readKeys(work)
+  const facts = openFacts(manifest, keys, work)
   const proven = await (manifest.carried === 'receipts'
     ? readReceipts({ manifest, head, facts }, work)
     : readBundles({ carried: manifest.carried, head, facts }, work))
-  const keys = await readKeys({ files, findings })
   const addenda = await checkAddenda(facts, keys, { files, crypto: options.crypto, findings })
   const recorded = await checkRecorded(manifest, { head, work })
   checkClaim(manifest, facts, { addenda, findings })
@@ -171,8 +172,14 @@ async function checkGrowth(head: BelievedHead, work: Work): Promise<number | und
   return grown?.size
 }
 
-function openFacts(manifest: Manifest, { files, findings }: Work): RecordFacts {
-  const inBundle = new Set([...files.below('addenda/')].map((path) => path.slice(-64)))
+function openFacts(
+  manifest: Manifest,
+  keys: ReadonlyMap<string, AddendumKey>,
+  { files, findings }: Work,
+): RecordFacts {
+  // One that has a key and is not here is missing; one without either just did not come along.
+  const inBundle = new Set(keys.keys())
+  for (const path of files.below('addenda/')) inBundle.add(path.slice(-64))
   return new RecordFacts({
     isContiguous: manifest.carried !== 'receipts',
     person: personOf(manifest),
@@ -286,7 +293,7 @@ function checkClaim(
     (isClaimOfScope ? undefined : `it claims '${manifest.claim}', which this bundle cannot show`) ??
     (addenda.opened === manifest.opened
       ? undefined
-      : `it says that ${manifest.opened} addenda can be read, and ${addenda.opened} can`) ??
+      : `it says that ${manifest.opened} addenda can be read, and by ${KEYS} ${addenda.opened} can`) ??
     (findings.total > 0 ? undefined : claimProblem(manifest, facts))
   if (problem !== undefined)
     findings.add({ code: 'MANIFEST_MISMATCH', path: MANIFEST, message: problem })

@@ -13,7 +13,7 @@ export const CLAIMS: Readonly<Record<Claim, string>> = {
     'Complete: every record of this session is here. Its records are numbered and each names the one before.',
   filtered:
     'Complete within its range: the whole range came along, and all records of this person in it were found again by the check. Records outside the range are not covered.',
-  none: 'Not complete by itself: each record here is proven, but nothing here shows that there are no others. To prove that, ask for an export with --complete.',
+  none: 'Not complete by itself: each record here is proven, but nothing here shows that there are no others. To have that proven, ask for the whole range they come from.',
 }
 
 /** Judges the claim of a manifest by the records that were found. `isSound`: nothing else was found wrong. */

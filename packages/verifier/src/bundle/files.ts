@@ -69,7 +69,9 @@ export function zipFinding(error: unknown): Finding {
   return {
     code: code === 'ZIP_LIMIT' ? 'BUNDLE_LIMIT' : code,
     path: path ?? 'the zip',
-    message: byte === undefined ? message : `${message} (byte ${byte} of the zip)`,
-    byte,
+    message:
+      path === undefined || byte === undefined ? message : `${message} (byte ${byte} of the zip)`,
+    // An offset in the file that is named; in a damaged file nobody knows which byte it was.
+    byte: path === undefined ? byte : undefined,
   }
 }

@@ -18,7 +18,9 @@ export const PAGE = 'verify.html'
 export const KEYS = 'addenda.keys'
 
 /** The files that nothing in the log vouches for: the manifest holds their digests. */
-export const PLAIN_FILES = [GUIDE, POLICY, PAGE] as const
+export const PLAIN_FILES: readonly PlainFile[] = [GUIDE, POLICY, PAGE]
+
+export type PlainFile = 'VERIFY.md' | 'policy' | 'verify.html'
 
 /** Records that travel alone, and the records of the export itself. */
 export type ReceiptFolder = 'records' | 'export'

@@ -7,6 +7,7 @@ import { parseLeafList } from '@countersign/record/leaf-list'
 import type { LeafRun } from '@countersign/record/leaf-list'
 
 import { PLAIN_FILES } from './layout.ts'
+import type { PlainFile } from './layout.ts'
 import { BUNDLE_TEXT_BYTES_MAX } from './limits.ts'
 
 export type ScopeKind = 'range' | 'session' | 'person' | 'record'
@@ -55,7 +56,7 @@ export interface Manifest {
   readonly opened: number
   readonly claim: Claim
   /** SHA-256, hexadecimal, of the files that nothing in the log vouches for. */
-  readonly files: Readonly<Record<(typeof PLAIN_FILES)[number], string>>
+  readonly files: Readonly<Record<PlainFile, string>>
 }
 
 /** The bytes of a manifest. */

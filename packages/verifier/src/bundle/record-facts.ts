@@ -83,14 +83,14 @@ export interface FactsOptions {
 const decoder = new TextDecoder('utf-8')
 
 export class RecordFacts {
-  readonly sessions = new Map<string, SessionFacts>()
+  readonly sessions: Map<string, SessionFacts> = new Map()
   readonly gaps: GapFacts[] = []
   gapsTotal = 0
   gapRecordsTotal = 0
   readonly erasures: ErasureFacts[] = []
   erasuresTotal = 0
-  readonly erased = new Erasures()
-  readonly named = new Map<string, NamedAddendum>()
+  readonly erased: Erasures = new Erasures()
+  readonly named: Map<string, NamedAddendum> = new Map()
   /** Leaf indexes about the person, ascending. */
   readonly person: number[] = []
   records = 0

@@ -6,7 +6,7 @@ import type { Checkpoint } from '@countersign/tlog/checkpoint'
 import type { AsyncOpenPrimitives } from '@countersign/tlog/chunked-encryption'
 import { TlogError } from '@countersign/tlog/errors'
 import { emptyRoot, equalBytes } from '@countersign/tlog/hash'
-import { formatVkey, SignatureType } from '@countersign/tlog/key'
+import { formatVkey } from '@countersign/tlog/key'
 import type { MlDsa44Verify, VerifierKey } from '@countersign/tlog/key'
 import { openNote, parseNote } from '@countersign/tlog/note'
 import { verifyConsistency } from '@countersign/tlog/proof'
@@ -21,7 +21,8 @@ import { CHECKPOINT, CONSISTENCY, EARLIER, POLICY } from './layout.ts'
 
 /** The primitives of a platform, with what a bundle may need besides. */
 export interface BundleCrypto extends Crypto {
-  readonly verifyMlDsa44?: MlDsa44Verify | undefined
+  /** Where there is none, keys of type 0x06 count as unknown. */
+  readonly mldsa44Verify?: MlDsa44Verify | undefined
   /** To open sealed addenda. */
   readonly opening: AsyncOpenPrimitives
 }
@@ -70,13 +71,13 @@ export async function openHead(
   const policy = trust.policy ?? readPolicy(files.policy, trust.crypto, onFinding)
   if (policy === undefined || files.checkpoint === undefined) return undefined
   checkGivenKeys(policy, trust, onFinding)
-  const { sha256, ed25519Verify, verifyMlDsa44 } = trust.crypto
+  const { sha256, ed25519Verify, mldsa44Verify } = trust.crypto
   try {
     const { checkpoint, verified } = await openCheckpoint(files.checkpoint, {
       policy,
       sha256,
       verify: ed25519Verify,
-      verifyMlDsa44,
+      verifyMlDsa44: mldsa44Verify,
     })
     const signers = verified.map(({ key, timestamp }): Signer => ({
       name: key.name,
@@ -138,7 +139,7 @@ async function openByLog(
   { head, crypto }: { head: BelievedHead; crypto: BundleCrypto },
   onFinding: OnFinding,
 ): Promise<Checkpoint | undefined> {
-  const { sha256, ed25519Verify, verifyMlDsa44 } = crypto
+  const { sha256, ed25519Verify, mldsa44Verify } = crypto
   try {
     const checkpoint = parseCheckpoint(parseNote(earlier).text)
     if (checkpoint.origin !== head.checkpoint.origin)
@@ -147,7 +148,12 @@ async function openByLog(
       `${head.signers.map(({ vkey }) => `log ${vkey}\n`).join('')}quorum none\n`,
       sha256,
     ).logs.map(({ key }) => key)
-    await openNote(earlier, { keys, sha256, verify: ed25519Verify, verifyMlDsa44 })
+    await openNote(earlier, {
+      keys,
+      sha256,
+      verify: ed25519Verify,
+      verifyMlDsa44: mldsa44Verify,
+    })
     return checkpoint
   } catch (error) {
     onFinding({ code: 'CHECKPOINT_SIGNATURE', path: EARLIER, message: tlogError(error).message })
@@ -217,11 +223,6 @@ function isGiven(key: VerifierKey, { keys, policy }: ReaderTrust): boolean {
     ...(policy?.witnesses ?? []).map((witness) => witness.key),
   ]
   return known.some((other) => sameKey(other, key))
-}
-
-/** Whether a key is a witness's, not a log's. */
-export function isWitnessKey(key: VerifierKey): boolean {
-  return key.type === SignatureType.cosignatureV1
 }
 
 function tlogError(error: unknown): TlogError {

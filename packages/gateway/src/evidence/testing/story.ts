@@ -36,8 +36,9 @@ export interface Story {
 /** @param transactions how many requests each person makes; every fourth of Alice's is sealed. */
 export async function tellStory({
   transactions = 8,
-}: { transactions?: number } = {}): Promise<Story> {
-  const writer = new StoryWriter()
+  name = 'alice <b>',
+}: { transactions?: number; name?: string } = {}): Promise<Story> {
+  const writer = new StoryWriter(name)
   for (const session of [FIRST_SESSION, SECOND_SESSION]) {
     writer.begin(session)
     writer.fact({
@@ -74,6 +75,7 @@ export async function tellStory({
 }
 
 class StoryWriter {
+  readonly #name: string
   readonly #entries: Uint8Array[] = []
   readonly #stored = new Map<string, StoredAddendum>()
   readonly #alices: number[] = []
@@ -81,6 +83,10 @@ class StoryWriter {
   #seq = 0
   #prev: string | undefined
   #ms = START_MS
+
+  constructor(name: string) {
+    this.#name = name
+  }
 
   begin(session: string): void {
     this.#session = session
@@ -104,7 +110,7 @@ class StoryWriter {
     const salt = createHash('sha256').update(base.id).digest().subarray(0, 16)
     const clear = encodeAddendum(
       'request',
-      { actor: { name: person === ALICE ? 'alice <b>' : 'bob' }, path: `/orders/${this.#seq}` },
+      { actor: { name: person === ALICE ? this.#name : 'bob' }, path: `/orders/${this.#seq}` },
       salt,
     )
     const addendum = isSealed ? this.#seal(clear, base.id) : this.#keep(clear)

@@ -112,13 +112,13 @@ export interface TestProcess {
   close(): Promise<void>
 }
 
-/** Starts `ledger-main.ts` or `signer-main.ts` and waits until it listens; `under` is a command to run it under. */
+/** Starts `ledger-main.ts`, `signer-main.ts` or `witness-main.ts` and waits until it listens; `under` is a command to run it under. */
 export async function startProcess(
-  kind: 'ledger' | 'signer',
+  kind: 'ledger' | 'signer' | 'witness',
   options: object,
   under: readonly string[] = [],
 ): Promise<TestProcess> {
-  const room = kind === 'ledger' ? '.' : '../../witness/testing'
+  const room = kind === 'signer' ? '../../witness/testing' : '.'
   const main = fileURLToPath(new URL(`${room}/${kind}-main.ts`, import.meta.url))
   const [command, ...args] = [
     ...under,
