@@ -32,6 +32,7 @@ export interface DecodedAddendum {
 const DIGEST_BYTES = 32
 const OFFSET_BYTES = 4
 const NEWLINE = 0x0a
+const NAME = '{"name":'
 const LEAF = new RegExp(`^${leafShape.source ?? '(?!)'}$`)
 const SALT_MEMBER = /^\{"salt":"([0-9a-f]{32})"[,}]/
 
@@ -70,8 +71,13 @@ export function scanEntry(entry: Uint8Array): RecordHead {
   const found = LEAF.exec(decodeText(json))
   // What the expression does not know, the decoder decides: rare records, very large numbers, and every error.
   if (found === null || countNames(found[6]) !== count) return headOf(decodeEntry(entry).leaf)
-  const [, id = '', phase = '', session = '', seq, prev] = found
-  return { id, phase, session, seq: Number(seq), prev }
+  return {
+    id: found[1] ?? '',
+    phase: found[2] ?? '',
+    session: found[3] ?? '',
+    seq: Number(found[4]),
+    prev: found[5],
+  }
 }
 
 /**
@@ -176,7 +182,9 @@ function firstDifference(a: string, b: string): number {
 // Inside a JSON string a quote is escaped, so this text can only be the start of an item.
 function countNames(addenda: string | undefined): number {
   if (addenda === undefined) return 0
-  const count = addenda.split('{"name":').length - 1
+  let count = 0
+  for (let at = addenda.indexOf(NAME); at >= 0; at = addenda.indexOf(NAME, at + NAME.length))
+    count += 1
   return count === 0 ? -1 : count
 }
 

@@ -24,17 +24,24 @@ const HEAD_BYTES = 2
 const PRINTABLE = /^[\x21-\x7e]{1,64}$/
 
 /**
- * Writes an envelope.
- * @throws {RecordError} `RECORD_MALFORMED` for a subject that is empty, over 64 characters or not printable ASCII, or another length of key.
+ * What all envelopes of a subject begin with.
+ * @throws {RecordError} `RECORD_MALFORMED` for a subject that is empty, over 64 characters or not printable ASCII.
  */
-export function encodeEnvelope({ subject, wrappedKey }: Envelope): Uint8Array {
-  if (!PRINTABLE.test(subject) || wrappedKey.length !== WRAPPED_KEY_BYTES)
-    throw malformed('a subject is 1 to 64 printable characters, and a wrapped key 40 bytes')
-  const envelope = new Uint8Array(HEAD_BYTES + subject.length + WRAPPED_KEY_BYTES)
-  envelope[0] = VERSION
-  envelope[1] = subject.length
-  for (let at = 0; at < subject.length; at++) envelope[HEAD_BYTES + at] = subject.charCodeAt(at)
-  envelope.set(wrappedKey, HEAD_BYTES + subject.length)
+export function envelopeHead(subject: string): Uint8Array {
+  if (!PRINTABLE.test(subject)) throw malformed('a subject is 1 to 64 printable characters')
+  return Uint8Array.of(VERSION, subject.length, ...encoder.encode(subject))
+}
+
+/**
+ * Writes an envelope.
+ * @param head as `envelopeHead` gives it.
+ * @throws {RecordError} `RECORD_MALFORMED` for another length of key.
+ */
+export function encodeEnvelope(head: Uint8Array, wrappedKey: Uint8Array): Uint8Array {
+  if (wrappedKey.length !== WRAPPED_KEY_BYTES) throw malformed('a wrapped key is 40 bytes')
+  const envelope = new Uint8Array(head.length + WRAPPED_KEY_BYTES)
+  envelope.set(head)
+  envelope.set(wrappedKey, head.length)
   return envelope
 }
 

@@ -4,7 +4,7 @@
  */
 
 /** A pseudonym (32 hex digits), or a pseudo-subject such as `anonymous/2026-11-25`. At most 64 characters. */
-export const SUBJECT_PATTERN = /^(?:[0-9a-f]{32}|(?:anonymous|unknown)\/\d{4}-\d{2}-\d{2})$/
+export const SUBJECT_PATTERN: RegExp = /^(?:[0-9a-f]{32}|(?:anonymous|unknown)\/\d{4}-\d{2}-\d{2})$/
 
 const DAY_NS = 86_400_000_000_000n
 const DAY_MS = 86_400_000

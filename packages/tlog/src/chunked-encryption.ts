@@ -82,10 +82,7 @@ export function sealChunked(
   { hmacSha512, aes256GcmSeal }: SealPrimitives,
 ): Uint8Array {
   checkInput(input.key, input.salt)
-  const { first, second } = expandMessages(input.salt, input.context)
-  const one = hmacSha512(input.key, first)
-  second.set(one)
-  const derived = derivedFrom(one, hmacSha512(input.key, second))
+  const derived = derive(input, hmacSha512)
   const sealed = new Uint8Array(sealedBytes(plaintext.length))
   sealed.set(input.salt)
   sealed.set(derived.commitment, SEALING_SALT_BYTES)
@@ -114,11 +111,7 @@ export function openChunked(
   { hmacSha512, aes256GcmOpen }: OpenPrimitives,
 ): Uint8Array {
   const salt = saltOf(sealed, key)
-  const { first, second } = expandMessages(salt, context)
-  const one = hmacSha512(key, first)
-  second.set(one)
-  const derived = derivedFrom(one, hmacSha512(key, second))
-  const chunks = chunksOf(sealed, derived)
+  const chunks = chunksOf(sealed, derive({ key, salt, context }, hmacSha512))
   const plaintext = new Uint8Array(openedBytes(chunks))
   for (const [at, chunk] of chunks.entries()) place(plaintext, at, aes256GcmOpen(chunk))
   return plaintext
@@ -131,9 +124,11 @@ export async function openChunkedAsync(
   { hmacSha512, aes256GcmOpen }: AsyncOpenPrimitives,
 ): Promise<Uint8Array> {
   const salt = saltOf(sealed, key)
-  const { first, second } = expandMessages(salt, context)
-  const one = await hmacSha512(key, first)
+  const first = expandMessage(salt, context)
+  const one = await hmacSha512(key, first.subarray(HMAC_BYTES))
+  const second = Uint8Array.from(first)
   second.set(one)
+  second[second.length - 1] = 2
   const derived = derivedFrom(one, await hmacSha512(key, second))
   const chunks = chunksOf(sealed, derived)
   const plaintext = new Uint8Array(openedBytes(chunks))
@@ -147,20 +142,27 @@ interface Derived {
   readonly commitment: Uint8Array
 }
 
-/** The two messages that HKDF-Expand puts through HMAC; the first 64 bytes of the second are the first's answer. RFC 5869, section 2.3. */
-function expandMessages(
-  salt: Uint8Array,
-  context: Uint8Array,
-): { first: Uint8Array; second: Uint8Array } {
-  const infoBytes = name.length + salt.length + context.length
-  const second = new Uint8Array(HMAC_BYTES + infoBytes + 1)
-  second.set(name, HMAC_BYTES)
-  second.set(salt, HMAC_BYTES + name.length)
-  second.set(context, HMAC_BYTES + name.length + salt.length)
-  const first = second.slice(HMAC_BYTES)
-  first[infoBytes] = 1
-  second[HMAC_BYTES + infoBytes] = 2
-  return { first, second }
+/** HKDF-Expand of three parts in one go. RFC 5869, section 2.3. */
+function derive({ key, salt, context }: SealingInput, hmacSha512: HmacSha512): Derived {
+  const message = expandMessage(salt, context)
+  const one = hmacSha512(key, message.subarray(HMAC_BYTES))
+  message.set(one)
+  message[message.length - 1] = 2
+  return derivedFrom(one, hmacSha512(key, message))
+}
+
+/**
+ * What HKDF-Expand puts through HMAC: room for the first answer, info, and the counter, 1. The first message is all but the room; the
+ * second is all of it, with the answer in its place and a counter of 2.
+ */
+function expandMessage(salt: Uint8Array, context: Uint8Array): Uint8Array {
+  const saltAt = HMAC_BYTES + name.length
+  const message = new Uint8Array(saltAt + salt.length + context.length + 1)
+  message.set(name, HMAC_BYTES)
+  message.set(salt, saltAt)
+  message.set(context, saltAt + salt.length)
+  message[message.length - 1] = 1
+  return message
 }
 
 function derivedFrom(one: Uint8Array, two: Uint8Array): Derived {
@@ -177,6 +179,7 @@ function derivedFrom(one: Uint8Array, two: Uint8Array): Derived {
 
 /** The number is XORed in from the right. Its upper bytes are zero: what fits in memory has fewer than 2^32 chunks. */
 function nonceOf(baseNonce: Uint8Array, chunk: number): Uint8Array {
+  if (chunk === 0) return baseNonce
   const nonce = Uint8Array.from(baseNonce)
   const view = new DataView(nonce.buffer)
   view.setUint32(NONCE_BYTES - 4, (view.getUint32(NONCE_BYTES - 4) ^ chunk) >>> 0)

@@ -22,9 +22,11 @@ export function hashEntries(
   sha256Into: Sha256Into,
 ): Uint8Array {
   const hashes = new Uint8Array(HASH_BYTES * width)
-  for (const [at, entry] of entries.entries()) {
+  let at = 0
+  for (const entry of entries) {
     leafMessage.set(entry, 1)
-    sha256Into(leafMessage.subarray(0, 1 + entry.length), hashes, at * HASH_BYTES)
+    sha256Into(leafMessage.subarray(0, 1 + entry.length), hashes, at)
+    at += HASH_BYTES
   }
   return hashes
 }

@@ -74,8 +74,7 @@ export async function tileFromBelow(
   for (let slot = 0; slot < tile.width; slot++) {
     const below = await readHashes(
       { level: tile.level - 1, index: tile.index * TILE_WIDTH + slot, width: TILE_WIDTH },
-      source,
-      findings,
+      { source, findings },
     )
     if (below === undefined) return undefined
     hashes.set(hashTile(below, crypto.sha256Into), slot * HASH_BYTES)
@@ -97,7 +96,7 @@ async function verifyLevel(
       index * TILE_WIDTH * HASH_BYTES,
       (index + 1) * TILE_WIDTH * HASH_BYTES,
     )
-    const stored = (await readHashes(tile, source, findings)) ?? computed
+    const stored = (await readHashes(tile, { source, findings })) ?? computed
     for (const slot of differingSlots(stored, computed)) {
       mismatches.push({
         tile,

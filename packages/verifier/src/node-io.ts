@@ -1,20 +1,22 @@
 /** What the checks need of Node: its hash, its signatures, and the files of a log in a directory or behind a URL. */
 import { createPublicKey, hash, verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 
 import { HASH_BYTES } from '@countersign/tlog/hash'
 
 import { VerifierError } from './errors.ts'
-import type { Crypto, LogSource } from './source.ts'
+import type { Crypto, LogSource, Room } from './source.ts'
 
 // RFC 8410: what stands before the 32 raw bytes in the DER of a public Ed25519 key.
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
 // RFC 9881: the same of an ML-DSA-44 key.
 const ML_DSA_44_PREFIX = Buffer.from('30820532300b06096086480165030403110382052100', 'hex')
 const FETCH_TIMEOUT_MS = 30_000
+/** A bundle of 256 entries of 1 KiB; more is taken when needed. */
+const ROOM_BYTES = 256 * 1024
 
 function sha256Into(data: Uint8Array, target: Uint8Array, at: number): void {
   // By way of a string: a digest as a Buffer has memory of its own, and allocating that takes longer than hashing a node.
@@ -43,6 +45,7 @@ function spki(head: Uint8Array, publicKey: Uint8Array): KeyObject {
 export function directorySource(directory: string): LogSource {
   return {
     read: (path) => orAbsent(() => readFileSync(join(directory, path)), path),
+    readInto: (path, room) => orAbsent(() => readInto(room, join(directory, path)), path),
     widths: (folder) =>
       (orAbsent(() => readdirSync(join(directory, folder)), folder) ?? []).map(Number),
     list: async () => {
@@ -75,6 +78,28 @@ export function urlSource(prefix: string): LogSource {
       }
     },
   }
+}
+
+function readInto(room: Room, path: string): Uint8Array {
+  const file = openSync(path, 'r')
+  try {
+    let filled = 0
+    for (;;) {
+      // Full also when the file just fits: only a read of nothing tells.
+      if (filled === room.bytes.length) room.bytes = grown(room.bytes)
+      const read = readSync(file, room.bytes, filled, room.bytes.length - filled, filled)
+      if (read === 0) return room.bytes.subarray(0, filled)
+      filled += read
+    }
+  } finally {
+    closeSync(file)
+  }
+}
+
+function grown(bytes: Uint8Array): Uint8Array {
+  const larger = new Uint8Array(Math.max(ROOM_BYTES, 2 * bytes.length))
+  larger.set(bytes)
+  return larger
 }
 
 function orAbsent<T>(read: () => T, path: string): T | undefined {

@@ -18,7 +18,7 @@ import type { RangeHistory, TimeWindow } from './history.ts'
 import { Sessions } from './sessions.ts'
 import type { SessionRuns } from './sessions.ts'
 import { readTile } from './source.ts'
-import type { LogSource, Sha256Into } from './source.ts'
+import type { LogSource, Room, Sha256Into } from './source.ts'
 
 /** Bundles `start` to `end` (exclusive) of a log of `size` entries. */
 export interface BundleRange {
@@ -58,6 +58,15 @@ export interface RangeTools {
   readonly onEntries?: ((entries: number) => void) | undefined
 }
 
+/** Where files are read from, and what is wrong with them goes; what is read stays valid until `room` is lent again. */
+export interface Reading {
+  readonly source: LogSource
+  readonly findings: Findings
+  readonly room?: Room
+}
+
+const NOTHING = new Uint8Array(0)
+
 /** Hashes every entry of the range, compares each with its tile, and reads each as a record. */
 export async function verifyRange(range: BundleRange, tools: RangeTools): Promise<RangeResult> {
   const findings = new Findings()
@@ -68,13 +77,18 @@ export async function verifyRange(range: BundleRange, tools: RangeTools): Promis
   let partial = new Uint8Array(0)
   let fullTiles = 0
   let entryBytes = 0
+  const rooms = { bundle: { bytes: NOTHING }, tile: { bytes: NOTHING } }
   for (let index = range.start; index < range.end; index++) {
     const width = tileWidth(range.size, 0, index)
     const bundle: Tile = { level: 'entries', index, width }
     const tile: Tile = { level: 0, index, width }
-    const entries = await readEntries(bundle, tools.source, findings)
+    const entries = await readEntries(bundle, {
+      source: tools.source,
+      findings,
+      room: rooms.bundle,
+    })
     const computed = hashEntries(entries, width, tools.sha256Into)
-    const stored = await readHashes(tile, tools.source, findings)
+    const stored = await readHashes(tile, { source: tools.source, findings, room: rooms.tile })
     mismatches.push(...compare({ tile, stored, computed }, entries))
     checkRecords({ bundle, entries }, { sessions, history, findings })
     // Upwards goes what is stored: whether that or what is below is wrong shows only against the level above.
@@ -98,10 +112,9 @@ export async function verifyRange(range: BundleRange, tools: RangeTools): Promis
 /** The bytes of a tile; `undefined`, and a finding, when it is missing or holds no such number of hashes. */
 export async function readHashes(
   tile: Tile,
-  source: LogSource,
-  findings: Findings,
+  { source, findings, room }: Reading,
 ): Promise<Uint8Array | undefined> {
-  const bytes = await readTile(source, tile)
+  const bytes = await readTile(source, tile, room)
   const path = tilePath(tile)
   if (bytes === undefined) {
     findings.add({ code: 'FILE_MISSING', path, message: 'there is no such tile' })
@@ -132,10 +145,9 @@ export function reasonOf(error: unknown): string {
 
 async function readEntries(
   bundle: Tile,
-  source: LogSource,
-  findings: Findings,
+  { source, findings, room }: Reading,
 ): Promise<Uint8Array[]> {
-  const bytes = await readTile(source, bundle)
+  const bytes = await readTile(source, bundle, room)
   const path = tilePath(bundle)
   const entry = bundle.index * TILE_WIDTH
   if (bytes === undefined) {
@@ -177,8 +189,9 @@ function checkRecords(
   { bundle, entries }: { bundle: Tile; entries: readonly Uint8Array[] },
   { sessions, history, findings }: Collectors,
 ): void {
-  for (const [at, bytes] of entries.entries()) {
-    const entry = bundle.index * TILE_WIDTH + at
+  let entry = bundle.index * TILE_WIDTH - 1
+  for (const bytes of entries) {
+    entry += 1
     try {
       const head = scanEntry(bytes)
       sessions.add(head, entry)

@@ -29,9 +29,12 @@ export class Sessions {
   readonly #open = new Map<string, number>()
   readonly #closing: string[] = []
   readonly #breaks: Finding[] = []
+  /** The run of the record before: most often the next one is of the same session. */
+  #run: SessionRun | undefined
 
   add(head: RecordHead, entry: number): void {
-    const run = this.#runs.get(head.session)
+    const run = this.#run?.first.session === head.session ? this.#run : this.#runs.get(head.session)
+    this.#run = run
     if (run === undefined) {
       this.#runs.set(head.session, {
         first: head,

@@ -9,10 +9,17 @@ import type { Tile } from '@countersign/tlog/tile'
 export interface LogSource {
   /** The bytes at a path below the log's prefix; `undefined` when there is no such file. Any other trouble is thrown. */
   readonly read: (path: string) => Uint8Array | undefined | Promise<Uint8Array | undefined>
+  /** As `read`, but the bytes lie in `room` until it is lent again; absent where that saves nothing. */
+  readonly readInto?: (path: string, room: Room) => Uint8Array | undefined
   /** All files below the prefix; absent where they cannot be listed, as over HTTP. */
   readonly list?: () => Promise<readonly string[]>
   /** Widths of the partial tiles in a folder such as `tile/0/001.p`; absent where it cannot be listed. */
   readonly widths?: (folder: string) => readonly number[]
+}
+
+/** Memory that is lent to read one file after the other: fresh memory for each takes the machine longer than reading it. */
+export interface Room {
+  bytes: Uint8Array
 }
 
 /** SHA-256 of `data`, its 32 bytes written to `target` from `at` on: what is hashed a million times should allocate nothing. */
@@ -28,9 +35,16 @@ export interface Crypto {
 }
 
 /** The bytes of a tile or bundle. A partial one may have given way to a wider one since the checkpoint: then that is cut to width. */
-export async function readTile(source: LogSource, tile: Tile): Promise<Uint8Array | undefined> {
+export async function readTile(
+  source: LogSource,
+  tile: Tile,
+  room?: Room,
+): Promise<Uint8Array | undefined> {
   const path = tilePath(tile)
-  const exact = await source.read(path)
+  const exact =
+    room === undefined || source.readInto === undefined
+      ? await source.read(path)
+      : source.readInto(path, room)
   if (exact !== undefined || tile.width === TILE_WIDTH) return exact
   const full = tilePath({ ...tile, width: TILE_WIDTH })
   const wider = (source.widths?.(`${full}.p`) ?? []).filter((width) => width > tile.width)

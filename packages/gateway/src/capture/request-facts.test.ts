@@ -313,19 +313,9 @@ test('every shape of a secret is redacted in every place that is recorded', () =
 })
 
 test('every key that names a secret is redacted in every place that has keys, and others are not', () => {
-  const secretKeys = [
-    ...['password', 'passwd', 'newPassword', 'password_confirmation', 'password2', 'client_secret'],
-    ...[
-      'api_key',
-      'secretKey',
-      'signing-key',
-      'access_token',
-      'X-Amz-Signature',
-      'sig',
-      'pan',
-      'cvv',
-    ],
-  ]
+  const names =
+    'password passwd newPassword password_confirmation password2 client_secret api_key secretKey signing-key access_token X-Amz-Signature sig pan cvv'
+  const secretKeys = names.split(' ')
   for (const key of secretKeys) {
     assert.ok(isSecretKey(key), key)
     const places = {
@@ -380,8 +370,8 @@ test('what is no secret stays as it is', () => {
 })
 
 test('a request id that is a token or a key is not taken over: it would stand in the leaf for ever', () => {
-  for (const id of ['r-1', '019a0000-0000-7000-8000-000000000001', 'A.b_c-9'])
-    assert.ok(isRequestId(id), id)
-  for (const id of [shapes['jwt'] ?? '', 'csk_abcdefgh_x', 'a b', ''])
-    assert.ok(!isRequestId(id), id)
+  for (const good of ['r-1', '019a0000-0000-7000-8000-000000000001', 'A.b_c-9'])
+    assert.ok(isRequestId(good), good)
+  for (const bad of [shapes['jwt'] ?? '', 'csk_abcdefgh_x', 'a b', ''])
+    assert.ok(!isRequestId(bad), bad)
 })

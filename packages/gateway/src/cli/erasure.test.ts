@@ -58,7 +58,11 @@ function draftOf(
   return {
     subject,
     leaf: {
-      ...{ v: 1, id: nextId(), class: 'http.server', action: 'orders.read', phase },
+      v: 1,
+      id: nextId(),
+      class: 'http.server',
+      action: 'orders.read',
+      phase,
       time: { occurred: String(systemClock.nowNs()) },
       ...(phase === 'outcome' ? {} : { actor }),
     },
@@ -87,12 +91,21 @@ async function openWorld(options: { leavesCharactersMax?: number } = {}): Promis
     (await ledger.append(sealing.seal(draft))).leafIndex
   const scan = async (): Promise<SubjectScan> => {
     await ledger.publish()
-    const opened = scanSubject({ log, dataDir, subject: alice })
-    await opened.readOn()
-    return opened
+    const scanned = scanSubject({ log, dataDir, subject: alice })
+    await scanned.readOn()
+    return scanned
   }
   return {
-    ...{ dataDir, stateDir, vkey, alice, ledger, log, sealing, tenantKey, append, scan },
+    dataDir,
+    stateDir,
+    vkey,
+    alice,
+    ledger,
+    log,
+    sealing,
+    tenantKey,
+    append,
+    scan,
     async erase(stepsMax = Number.POSITIVE_INFINITY) {
       const appendFact = (fact: Lifecycle): Promise<number> => append(lifecycleDraft(fact))
       const parts = { ledger, stateDir, subject: alice, basis: 'article 17', by: 'the person' }
@@ -110,6 +123,7 @@ async function openWorld(options: { leavesCharactersMax?: number } = {}): Promis
       return steps
     },
     async verify() {
+      await ledger.publish()
       const unsealing = openUnsealing({ stateDir, tenantKey })
       const addenda = packedAddenda(dataDir, unsealing)
       const report = await verifyLog({

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { addendumPath } from '@countersign/tlog/addenda'
 import { leafIndex } from '@countersign/tlog/size'
-import { encodeEnvelope } from '@countersign/record/envelope'
+import { encodeEnvelope, envelopeHead } from '@countersign/record/envelope'
 import { formatLeafList } from '@countersign/record/leaf-list'
 import type { Addendum, Draft } from '@countersign/record/leaf'
 import { checkLedger, connectLedger, readAddenda, runLedger } from '../ledger.ts'
@@ -20,7 +20,7 @@ const BOB = 'b'.repeat(32)
 
 /** A draft whose addendum is sealed for somebody; here any bytes will do for a ciphertext. */
 function sealedDraft(subject: string, text: string): Draft {
-  const envelope = encodeEnvelope({ subject, wrappedKey: new Uint8Array(40).fill(1) })
+  const envelope = encodeEnvelope(envelopeHead(subject), new Uint8Array(40).fill(1))
   const addenda: Addendum[] = [{ name: 'request', content: Buffer.from(text), envelope }]
   return { leaf: makeDraft().leaf, addenda }
 }
@@ -142,7 +142,7 @@ test('erasing while the ledger writes and publishes loses nothing of anybody els
 test('sealed addenda are served by their digests; those in clear and those erased are not there', async () => {
   await using log = await makeLog({ logAddress: '127.0.0.1:0' })
   log.own(await runSigner(log.signer))
-  const start = async (): Promise<{ client: Ledger; port: number; close(): Promise<void> }> => {
+  const start = async (): Promise<{ client: Ledger; port: number; close: () => Promise<void> }> => {
     const ledger = log.own(await runLedger(log.ledger))
     const client = await connectLedger({ socketPath: ledger.socketPath, clock: systemClock })
     const close = async (): Promise<void> => {

@@ -52,8 +52,8 @@ export const WITNESS_GRACE_MS = 10_000
 export const PUBLISH_WITNESS_WAIT_MS = 1_000
 /** Characters of what a witness said that are repeated in a status, an alarm or a message. */
 export const WITNESS_DETAIL_MAX = 200
-/** Files that a publication writes at once. */
-export const PUBLISH_FILES_MAX = 8
+/** Files that a publication writes at once: twice the threads, so that none of them idles. */
+export const PUBLISH_FILES_MAX = 16
 /** Bytes of a WAL frame around its entries and addenda. */
 export const FRAME_OVERHEAD_BYTES = 76
 /** Client: turns of the event loop for which a draft may wait for company, each shorter than a millisecond under load. */

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { encodeEnvelope } from '@countersign/record/envelope'
+import { encodeEnvelope, envelopeHead } from '@countersign/record/envelope'
 import fc from 'fast-check'
 import { addendaOf, faultOf, putAddendum, putEntry, sectionBytes, storedBytes } from './entries.ts'
 import type { StoredAddendum } from './entries.ts'
@@ -24,7 +24,7 @@ async function withFolder(work: (dataDir: string) => Promise<void>): Promise<voi
   }
 }
 
-const envelope = encodeEnvelope({ subject: 'a'.repeat(32), wrappedKey: new Uint8Array(40).fill(7) })
+const envelope = encodeEnvelope(envelopeHead('a'.repeat(32)), new Uint8Array(40).fill(7))
 
 const stored: fc.Arbitrary<StoredAddendum> = fc.record(
   { content: fc.uint8Array({ maxLength: 300 }), envelope: fc.constant(envelope) },
@@ -118,7 +118,7 @@ test('an addendum and its envelope have a limit, in a section and in a pack', as
   ])
   const entries = Buffer.alloc(sectionBytes(entry, []))
   putEntry(entries, 0, entry)
-  const longest = encodeEnvelope({ subject: 's'.repeat(64), wrappedKey: new Uint8Array(40) })
+  const longest = encodeEnvelope(envelopeHead('s'.repeat(64)), new Uint8Array(40))
   equal(longest.length, ENVELOPE_BYTES_MAX)
   for (const [bytes, isFine] of [
     [ADDENDUM_BYTES_MAX, true],

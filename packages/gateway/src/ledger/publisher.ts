@@ -199,6 +199,8 @@ class Bundles {
       at = end
       if (this.#count === WIDTH) await this.#put()
     }
+    // The frame's memory is not ours for longer.
+    this.#parts = [Buffer.concat(this.#parts)]
   }
 
   async finish(): Promise<Buffer> {

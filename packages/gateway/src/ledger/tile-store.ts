@@ -19,6 +19,8 @@ export class TileStore {
   readonly #known = new Set<string>()
   readonly #unsynced = new Set<string>()
   readonly #writing = new Set<Promise<void>>()
+  /** Resolved when a file is written while `put` waits. */
+  #room: PromiseWithResolvers<void> | undefined
   #failure: Error | undefined
 
   constructor(layout: Layout) {
@@ -46,12 +48,19 @@ export class TileStore {
 
   /** Starts writing a file; waits only while too many are under way. Call `settle` before anything refers to it. */
   async put(tile: Tile, bytes: Uint8Array): Promise<void> {
-    while (this.#writing.size >= PUBLISH_FILES_MAX) await Promise.race(this.#writing)
+    while (this.#writing.size >= PUBLISH_FILES_MAX) {
+      this.#room ??= Promise.withResolvers()
+      await this.#room.promise
+    }
     const writing = this.#write(tilePath(tile), bytes).catch((error: unknown) => {
       this.#failure ??= error instanceof Error ? error : new Error(String(error))
     })
     this.#writing.add(writing)
-    void writing.then(() => this.#writing.delete(writing))
+    void writing.then(() => {
+      this.#writing.delete(writing)
+      this.#room?.resolve()
+      this.#room = undefined
+    })
   }
 
   /** Waits until every file of `put` is durable under its name. @throws the first error among them. */

@@ -1,6 +1,5 @@
 /** Reads durable frames back from the write-ahead log while it is being written, off the commit path. */
 import { open } from 'node:fs/promises'
-import type { FileHandle } from 'node:fs/promises'
 import { corrupt } from './errors.ts'
 import { decodeFrame, decodeFrameHeader, FRAME_HEADER_BYTES } from './frame.ts'
 import type { Frame } from './frame.ts'
@@ -9,7 +8,8 @@ import type { WalPlace } from './wal.ts'
 const CHUNK_BYTES = 1024 * 1024
 
 /**
- * The frames that hold records `from` up to `to`, in order; both are frame boundaries or lie inside the first and last.
+ * The frames that hold records `from` up to `to`, in order; both are frame boundaries or lie inside the first and last. The
+ * memory of a frame is used again: whoever keeps something of it beyond the next step copies it.
  * @param places as `Wal.placesFrom(from)` gave them; `to` is at most the durable size.
  * @throws {LedgerError} `LEDGER_CORRUPT` when a durable frame cannot be read back as it was written.
  */
@@ -19,10 +19,11 @@ export async function* readFrames(
 ): AsyncGenerator<Frame, void, undefined> {
   let expected: number | undefined
   let segment = -1
+  const room = { bytes: Buffer.alloc(0) }
   for (const place of places) {
     if (place.segment === segment || place.index >= to) continue
     segment = place.segment
-    for await (const frame of readSegment(place)) {
+    for await (const frame of readSegment(place, room)) {
       if (expected !== undefined && frame.firstIndex !== expected) {
         throw corrupt(
           { path: place.path, byte: place.offset },
@@ -40,17 +41,23 @@ export async function* readFrames(
   )
 }
 
-async function* readSegment({
-  path,
-  marker,
-  offset,
-}: WalPlace): AsyncGenerator<Frame, void, undefined> {
+/** Fresh memory for each chunk would have the collector stop the commit path. */
+interface Room {
+  bytes: Buffer
+}
+
+async function* readSegment(
+  { path, marker, offset }: WalPlace,
+  room: Room,
+): AsyncGenerator<Frame, void, undefined> {
   const file = await open(path, 'r')
   try {
     let at = offset
     let wanted = CHUNK_BYTES
     for (;;) {
-      const chunk = await readChunk(file, at, wanted)
+      if (room.bytes.length < wanted) room.bytes = Buffer.allocUnsafeSlow(wanted)
+      const { bytesRead } = await file.read(room.bytes, 0, wanted, at)
+      const chunk = room.bytes.subarray(0, bytesRead)
       const { frames, used, more } = framesOf(chunk, marker)
       yield* frames
       at += used
@@ -75,10 +82,4 @@ function framesOf(chunk: Buffer, marker: Buffer): { frames: Frame[]; used: numbe
     frames.push(frame)
     used += frame.bytes
   }
-}
-
-async function readChunk(file: FileHandle, at: number, bytes: number): Promise<Buffer> {
-  const chunk = Buffer.allocUnsafeSlow(bytes)
-  const { bytesRead } = await file.read(chunk, 0, bytes, at)
-  return chunk.subarray(0, bytesRead)
 }

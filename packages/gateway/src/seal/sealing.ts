@@ -5,7 +5,7 @@
  */
 import { createSecretKey, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { encodeEnvelope, sealingContext } from '@countersign/record/envelope'
+import { encodeEnvelope, envelopeHead, sealingContext } from '@countersign/record/envelope'
 import type { Addendum, Draft } from '@countersign/record/leaf'
 import { openRandom } from '@countersign/record/salt'
 import { subjectOf } from '@countersign/record/subject'
@@ -52,7 +52,7 @@ export async function openSealing(options: SealingOptions): Promise<Sealing> {
       const subject = draft.subject ?? subjectOf('unknown', BigInt(leaf.time.occurred))
       const under = keys.keyFor(subject)
       const addenda = draft.addenda.map((addendum, ordinal) =>
-        sealAddendum(addendum, { subject, under, context: sealingContext(leaf, ordinal), random }),
+        sealAddendum(addendum, { under, context: sealingContext(leaf, ordinal), random }),
       )
       return { ...draft, addenda }
     },
@@ -63,32 +63,34 @@ export async function openSealing(options: SealingOptions): Promise<Sealing> {
   }
 }
 
+/** The key of a subject, and what its envelopes begin with. */
+interface SubjectKey {
+  readonly key: KeyObject
+  readonly head: Uint8Array
+}
+
 interface Under {
-  readonly subject: string
-  readonly under: KeyObject
+  readonly under: SubjectKey
   readonly context: Uint8Array
   readonly random: (count: number) => Uint8Array
 }
 
-function sealAddendum(
-  { name, content }: Addendum,
-  { subject, under, context, random }: Under,
-): Addendum {
+function sealAddendum({ name, content }: Addendum, { under, context, random }: Under): Addendum {
   const key = random(SEALING_KEY_BYTES)
   const salt = random(SEALING_SALT_BYTES)
   const sealed = sealChunked(content, { key, salt, context }, sealPrimitives)
-  const envelope = encodeEnvelope({ subject, wrappedKey: wrapKey(under, key) })
+  const envelope = encodeEnvelope(under.head, wrapKey(under.key, key))
   key.fill(0)
   return { name, content: sealed, envelope }
 }
 
 interface Keys {
-  keyFor(subject: string): KeyObject
+  keyFor(subject: string): SubjectKey
   close(): void
 }
 
 function openKeys(store: KeyStore, cachedMax: number): Keys {
-  const cache = new Lru<string, KeyObject>(cachedMax)
+  const cache = new Lru<string, SubjectKey>(cachedMax)
   let hasLooked = false
   const look = (): void => {
     if (store.changed()) cache.clear()
@@ -109,10 +111,13 @@ function openKeys(store: KeyStore, cachedMax: number): Keys {
       const known = cache.get(subject)
       if (known !== undefined) return known
       const found = store.findOrCreate(subject)
+      const head = envelopeHead(subject)
       // A request that began before its subject was erased: its outcome stays on record, and nobody will open it.
-      if (found.state !== 'here') return createSecretKey(randomBytes(SEALING_KEY_BYTES))
-      cache.set(subject, found.key)
-      return found.key
+      if (found.state !== 'here')
+        return { key: createSecretKey(randomBytes(SEALING_KEY_BYTES)), head }
+      const made = { key: found.key, head }
+      cache.set(subject, made)
+      return made
     },
     close: () => clearInterval(timer),
   }

@@ -183,7 +183,7 @@ function openFacts(
   return new RecordFacts({
     isContiguous: manifest.carried !== 'receipts',
     person: personOf(manifest),
-    holds: (digest) => inBundle.has(digest),
+    addenda: inBundle,
     onFinding: (finding) => findings.add(finding),
   })
 }

@@ -75,8 +75,8 @@ export interface FactsOptions {
   readonly isContiguous: boolean
   /** Records about this pseudonym are collected. */
   readonly person: PersonSought | undefined
-  /** Whether the bundle holds an addendum of this digest (hexadecimal). */
-  readonly holds: (digest: string) => boolean
+  /** Digests (hexadecimal) of the addenda that the bundle holds, or has keys for. */
+  readonly addenda: ReadonlySet<string>
   readonly onFinding: (finding: Finding) => void
 }
 
@@ -123,7 +123,7 @@ export class RecordFacts {
       const pseudonym = this.#options.person?.pseudonym
       const mayBeTheirs =
         pseudonym !== undefined && (text.includes(pseudonym) || this.#theirs.has(head.id))
-      const mayNameAddenda = (bytes[bytes.length - 1] ?? 0) > 0
+      const mayNameAddenda = this.#options.addenda.size > 0 && (bytes.at(-1) ?? 0) > 0
       if (isLifecycle || mayBeTheirs || mayNameAddenda) this.#look(entry, bytes, head.id)
     } catch (error) {
       if (!(error instanceof RecordError)) throw error
@@ -144,7 +144,7 @@ export class RecordFacts {
     for (const [ordinal, digest] of digests.entries()) {
       const hex = encodeHex(digest)
       const about = leaf.addenda?.[ordinal]
-      if (about !== undefined && this.#options.holds(hex) && !this.named.has(hex))
+      if (about !== undefined && this.#options.addenda.has(hex) && !this.named.has(hex))
         this.named.set(hex, { entry, ordinal, ...about, id, phase: leaf.phase })
     }
   }

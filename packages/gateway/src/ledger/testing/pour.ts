@@ -1,6 +1,10 @@
-/** Pours encoded records into the ledger as fast as it takes them: what many gateways could send together, from one process. */
+/**
+ * What many gateways could send together, from one process: records encoded beforehand, as fast as the ledger takes them or at
+ * a rate. One process with a client each could not encode, send and count so many beside the ledger it measures.
+ */
 import { encodeDraft } from '@countersign/record/encode'
 import { openIds } from '@countersign/record/id'
+import type { AcknowledgementLevel } from '@countersign/record/vocabulary'
 import { sha256 } from '../../platform.ts'
 import { putEntry, sectionBytes } from '../entries.ts'
 import { LedgerError } from '../errors.ts'
@@ -12,78 +16,187 @@ import { makeDraft } from './setup.ts'
 const MESSAGE_RECORDS = 256
 const UNDER_WAY = 8
 
+/** The loop of `flow` wakes so often; when it comes later than this, latency counts from when a record was due. */
+const TICK_MS = 1
+const LATE_MS = 2
+/** Records of one message at most, however late the loop is. */
+const LATE_RECORDS = 1024
+
+/** Records that are encoded before they are sent: 20 MB of 512 bytes each. */
+const SLICE_RECORDS = 40_000
+
+export interface PourOptions {
+  readonly socketPath: string
+  readonly entryBytes: number
+}
+
 /**
- * Encodes beforehand, so that the time measured is the ledger's; every record is another, and sessions stay gapless.
+ * As fast as the ledger takes them. Every record is another, and sessions stay gapless; records are encoded in slices of which only
+ * the sending is timed, so that memory stays flat however many they are.
+ * @param onSlice told after each slice of how many records are durable.
  * @returns durable records per second.
  */
-export async function pour({
+export async function pour(
+  { socketPath, entryBytes, records }: PourOptions & { records: number },
+  onSlice?: (durable: number) => Promise<void>,
+): Promise<number> {
+  const link = await open(socketPath)
+  const encoded = new Records(entryBytes)
+  let elapsedMs = 0
+  let durable = 0
+  while (durable < records) {
+    encoded.next(Math.min(SLICE_RECORDS, records - durable))
+    const start = performance.now()
+    let from = 0
+    const worker = async (): Promise<void> => {
+      while (from < encoded.count) {
+        const to = Math.min(encoded.count, from + MESSAGE_RECORDS)
+        const sent = send(link, encoded, { from, to, level: 'D0' })
+        from = to
+        await sent
+      }
+    }
+    await Promise.all(Array.from({ length: UNDER_WAY }, worker))
+    elapsedMs += performance.now() - start
+    durable += encoded.count
+    await onSlice?.(durable)
+  }
+  link.break(new LedgerError('LEDGER_CLOSED', 'done'))
+  return (durable * 1000) / elapsedMs
+}
+
+/** How long each record took, in milliseconds, and how many came in a second. */
+export interface Flow {
+  readonly tookMs: Float64Array
+  readonly perSecond: number
+}
+
+/**
+ * At a rate, whether or not earlier records are done. What is due in one turn of the loop goes in one message.
+ * @param level what a record waits for.
+ */
+export async function flow({
   socketPath,
   entryBytes,
+  rate,
+  level,
   seconds,
-}: {
-  socketPath: string
-  entryBytes: number
-  seconds: number
-}): Promise<number> {
-  const messages = Math.ceil((seconds * 40_000) / MESSAGE_RECORDS)
-  const link = await Link.open(socketPath, openIds({ nowMs: () => Date.now() })())
-  const { next } = encoder(entryBytes)
-  const prepared = Array.from({ length: messages }, () => next(link.nextRequest()))
+}: PourOptions & { rate: number; level: AcknowledgementLevel; seconds: number }): Promise<Flow> {
+  const link = await open(socketPath)
+  const encoded = new Records(entryBytes)
+  const count = rate * seconds
+  encoded.next(count)
+  const tookMs = new Float64Array(count)
+  const underWay = new Set<Promise<void>>()
   const start = performance.now()
-  let sent = 0
-  const worker = async (): Promise<void> => {
-    for (let message = prepared[sent++]; message !== undefined; message = prepared[sent++])
-      await send(link, message)
+  for (let from = 0; from < count;) {
+    const now = performance.now()
+    const due = Math.min(count, Math.floor(((now - start) * rate) / 1000))
+    while (from < due) {
+      const since = from
+      const to = Math.min(due, from + LATE_RECORDS)
+      const done = send(link, encoded, { from, to, level }).then(() => {
+        underWay.delete(done)
+        const end = performance.now()
+        for (let nth = since; nth < to; nth++) {
+          const wasDue = start + (nth * 1000) / rate
+          tookMs[nth] = end - (now - wasDue > LATE_MS ? wasDue : now)
+        }
+      })
+      underWay.add(done)
+      from = to
+    }
+    await new Promise((resolve) => setTimeout(resolve, TICK_MS))
   }
-  await Promise.all(Array.from({ length: UNDER_WAY }, worker))
-  const elapsed = performance.now() - start
+  await Promise.all(underWay)
+  const perSecond = (count * 1000) / (performance.now() - start)
   link.break(new LedgerError('LEDGER_CLOSED', 'done'))
-  return (messages * MESSAGE_RECORDS * 1000) / elapsed
+  return { tookMs, perSecond }
 }
 
-interface Prepared {
-  readonly request: number
-  readonly message: Buffer
-}
+/** Entries of one session in one buffer, as they stand in a message. */
+class Records {
+  readonly #session = openIds({ nowMs: () => Date.now() })()
+  readonly #fillerBytes: number
+  #seq = 0
+  #prev: string | undefined
+  #section: Buffer = Buffer.alloc(0)
+  /** Where each entry starts, and the last one ends. */
+  #starts = new Uint32Array(1)
 
-function encoder(entryBytes: number): { next: (request: number) => Prepared } {
-  const session = openIds({ nowMs: () => Date.now() })()
-  let seq = 0
-  let prev: string | undefined
-  const bytes = Math.max(
-    0,
-    entryBytes - encodeDraft(makeDraft(), { session, seq }, sha256).entry.length - 60,
-  )
-  const one = (): Uint8Array => {
-    const draft = makeDraft({ bytes })
-    const { entry } = encodeDraft(
-      draft,
-      prev === undefined ? { session, seq } : { session, seq, prev },
-      sha256,
-    )
-    seq += 1
-    prev = draft.leaf.id
+  constructor(entryBytes: number) {
+    const least = encodeDraft(makeDraft(), { session: this.#session, seq: 0 }, sha256).entry.length
+    // What `prev` and a larger number take.
+    this.#fillerBytes = Math.max(0, entryBytes - least - 60)
+  }
+
+  get count(): number {
+    return this.#starts.length - 1
+  }
+
+  /** Encodes the next records of the session in place of the last ones. */
+  next(count: number): void {
+    const starts = new Uint32Array(count + 1)
+    let at = 0
+    for (let nth = 0; nth < count; nth++) {
+      const entry = this.#encode()
+      const end = at + sectionBytes(entry, [])
+      if (end > this.#section.length) this.#grow(2 * end, at)
+      at = putEntry(this.#section, at, entry)
+      starts[nth + 1] = at
+    }
+    this.#starts = starts
+  }
+
+  /** The entries `from` up to `to`. */
+  slice(from: number, to: number): Buffer {
+    return this.#section.subarray(this.#starts[from], this.#starts[to])
+  }
+
+  #encode(): Uint8Array {
+    const draft = makeDraft({ bytes: this.#fillerBytes })
+    const stamp = { session: this.#session, seq: this.#seq, prev: this.#prev }
+    const { entry } = encodeDraft(draft, stamp, sha256)
+    this.#seq += 1
+    this.#prev = draft.leaf.id
     return entry
   }
-  return {
-    next: (request) => {
-      const entries = Array.from({ length: MESSAGE_RECORDS }, one)
-      const entriesBytes = entries.reduce((sum, entry) => sum + sectionBytes(entry, []), 0)
-      const room = appendRoom(request, {
-        level: 0,
-        count: entries.length,
-        entriesBytes,
-        addendaBytes: 0,
-      })
-      let at = room.entries
-      for (const entry of entries) at = putEntry(room.message, at, entry)
-      return { request, message: room.message }
-    },
+
+  #grow(bytes: number, used: number): void {
+    const larger = Buffer.allocUnsafeSlow(bytes)
+    this.#section.copy(larger, 0, 0, used)
+    this.#section = larger
   }
 }
 
-async function send(link: Link, { request, message }: Prepared): Promise<void> {
+async function open(socketPath: string): Promise<Link> {
+  return Link.open(socketPath, openIds({ nowMs: () => Date.now() })())
+}
+
+interface Part {
+  readonly from: number
+  readonly to: number
+  readonly level: AcknowledgementLevel
+}
+
+/** Resolves when the records are acknowledged at their level. */
+async function send(link: Link, records: Records, { from, to, level }: Part): Promise<void> {
+  const request = link.nextRequest()
+  const section = records.slice(from, to)
+  const answers = level === 'D1' ? 2 : 1
+  const { message, entries } = appendRoom(request, {
+    level: level === 'D1' ? 1 : 0,
+    count: to - from,
+    entriesBytes: section.length,
+    addendaBytes: 0,
+  })
+  section.copy(message, entries)
   await new Promise<void>((resolve, reject) => {
-    link.send(message, request, { left: 1, resolve: () => resolve(), reject })
+    let left = answers
+    const answered = (): void => {
+      left -= 1
+      if (left === 0) resolve()
+    }
+    link.send(message, request, { left: answers, resolve: answered, reject })
   })
 }

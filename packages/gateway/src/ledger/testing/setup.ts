@@ -127,7 +127,11 @@ export async function startProcess(
     '@countersign/source',
     main,
   ] as const
-  const child = spawn(command ?? process.execPath, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn(command ?? process.execPath, args, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    // As `countersign up` starts them.
+    env: { ...process.env, UV_THREADPOOL_SIZE: '8' },
+  })
   let stderr = ''
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
   const exited = new Promise<{ code: number | null; stderr: string }>((resolve) => {
