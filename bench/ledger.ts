@@ -1,42 +1,38 @@
 /**
  * How fast a record becomes durable and signed, through the real processes and sockets: this process is the client, ledger
- * and signer are processes of their own. `node -C @countersign/source bench/ledger.ts [--json] [--seconds N] [--batch-age-ms N]`
+ * and signer are processes of their own. Usage:
+ * `node -C @countersign/source bench/ledger.ts [--json] [--seconds N] [--batch-age-ms N] [--peer tessera] [--entries N]`
+ * With `--peer tessera` it is held against Tessera's POSIX log on the same disk. With `--entries` it only grows a log of so many
+ * records and tells how much memory ledger and verifier take (2 GB of disk for each million).
  */
-import {
-  closeSync,
-  fdatasyncSync,
-  openSync,
-  readFileSync,
-  readdirSync,
-  statSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, fdatasyncSync, openSync, readdirSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { AcknowledgementLevel } from '../packages/record/src/vocabulary.ts'
 import { connectLedger } from '../packages/gateway/src/ledger.ts'
 import type { Ledger } from '../packages/gateway/src/ledger.ts'
-import { pour } from '../packages/gateway/src/ledger/testing/pour.ts'
+import { flow, pour } from '../packages/gateway/src/ledger/testing/pour.ts'
+import type { Flow } from '../packages/gateway/src/ledger/testing/pour.ts'
 import { makeDraft, makeLog, startProcess } from '../packages/gateway/src/ledger/testing/setup.ts'
 import type { TestLog, TestProcess } from '../packages/gateway/src/ledger/testing/setup.ts'
-import { ed25519Verify, sha256, systemClock } from '../packages/gateway/src/platform.ts'
+import { ed25519Verify, sha256 } from '../packages/gateway/src/cryptography.ts'
+import { systemClock } from '../packages/gateway/src/platform.ts'
 import { parseVkey } from '../packages/tlog/src/key.ts'
 import { verifyReceipt } from '../packages/tlog/src/receipt.ts'
 import { leafIndex } from '../packages/tlog/src/size.ts'
+import { percentile, rounded, threadsCpuMs } from './measure.ts'
+import { measureMemory } from './memory.ts'
+import { measureTessera } from './peer.ts'
+import type { Peer } from './peer.ts'
 
 /** What a leaf of `makeDraft` takes without its filler, in bytes. */
 const LEAF_BYTES = 232
+/** What `pour` sends in a second of the bench: as much as the goal asks for. */
+const POUR_PER_SECOND = 150_000
 
 interface Options {
   readonly seconds: number
   readonly batchAgeMs: number
-}
-
-interface Open {
-  readonly p50Ms: number
-  readonly p99Ms: number
-  readonly perSecond: number
-  readonly cpuUs: number
+  readonly peer: string | undefined
 }
 
 type Result = Record<string, number>
@@ -46,74 +42,139 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     seconds: { type: 'string', default: '4' },
     'batch-age-ms': { type: 'string', default: '0' },
+    peer: { type: 'string' },
+    entries: { type: 'string' },
   },
 })
 const options: Options = {
   seconds: Number(values.seconds),
   batchAgeMs: Number(values['batch-age-ms']),
+  peer: values.peer,
 }
-const result = await measure(options)
+if (options.peer !== undefined && options.peer !== 'tessera')
+  throw new Error(`could not run: the peer is tessera, not ${options.peer}`)
+const result =
+  values.entries === undefined
+    ? await inProcesses(async (running) => measure(running, options))
+    : await inProcesses(async (running) => measureMemory(running, Number(values.entries)))
 if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`)
 else print(result)
 
-async function measure({ seconds, batchAgeMs }: Options): Promise<Result> {
+/** A new log with its ledger and signer. */
+interface Running {
+  readonly log: TestLog
+  readonly ledger: TestProcess
+  readonly signer: TestProcess
+  readonly socketPath: string
+}
+
+async function inProcesses(work: (running: Running) => Promise<Result>): Promise<Result> {
   await using log = await makeLog({
     segmentBytes: 64 * 1024 ** 2,
     batchBytesMax: 4 * 1024 ** 2,
     draftBytesMax: 16 * 1024 ** 2,
   })
-  const fdatasyncP50Ms = measureDisk(log.folder)
   const signer = await startProcess('signer', log.signer)
   const ledger = await startProcess('ledger', log.ledger)
-  const socketPath = join(log.dataDir, 'run', 'ledger.sock')
   try {
-    const small = await pour({ socketPath, entryBytes: 512, seconds })
-    const client = await connectLedger({ socketPath, clock: systemClock, batchAgeMs })
-    await client.publish()
-    const bytesPerRecord = diskBytes(log) / (await client.status()).published
-    const large = await pour({ socketPath, entryBytes: 2048, seconds })
-    await client.publish()
-    const one = await closedLoop(client, seconds)
-    await client.publish()
-    const steady: [string, Open][] = []
-    for (const [rate, level] of [
-      [10_000, 'D0'],
-      [10_000, 'D1'],
-      [50_000, 'D0'],
-      [50_000, 'D1'],
-    ] as const) {
-      steady.push([
-        `${level.toLowerCase()}${rate / 1000}k`,
-        await openLoop({ client, ledger, rate, level, seconds }),
-      ])
-      await client.publish()
-    }
-    const { published, durable } = await client.status()
-    const recordsVerified = await verifySome(client, log, published)
-    if (published !== durable) throw new Error(`${durable - published} records are not published`)
-    await client.close()
+    const measured = await work({
+      log,
+      ledger,
+      signer,
+      socketPath: join(log.dataDir, 'run', 'ledger.sock'),
+    })
     await stop(ledger)
     await stop(signer)
-    const figures = Object.fromEntries(steady)
-    return {
-      entriesPerSec512: Math.round(small),
-      entriesPerSec2k: Math.round(large),
-      entriesPerSecOneClient: Math.round(one),
-      ...figuresOf('d0', '10k', figures['d010k']),
-      ...figuresOf('d1', '10k', figures['d110k']),
-      ...figuresOf('d0', '50k', figures['d050k']),
-      ...figuresOf('d1', '50k', figures['d150k']),
-      cpuUsPerRecord10k: round(figures['d010k']?.cpuUs ?? Number.NaN),
-      cpuUsPerRecord50k: round(figures['d050k']?.cpuUs ?? Number.NaN),
-      bytesPerRecord: Math.round(bytesPerRecord),
-      fdatasyncP50Ms: round(fdatasyncP50Ms),
-      recordsPublished: published,
-      recordsVerified,
-    }
+    return measured
   } finally {
     await ledger.kill()
     await signer.kill()
   }
+}
+
+async function measure(running: Running, { seconds, batchAgeMs, peer }: Options): Promise<Result> {
+  const { log, ledger, socketPath } = running
+  const fdatasyncP50Ms = measureDisk(log.folder)
+  const records = Math.ceil(seconds * POUR_PER_SECOND)
+  const client = await connectLedger({ socketPath, clock: systemClock, batchAgeMs })
+  const start = performance.now()
+  const cpuBefore = cpuMsOf(ledger)
+  const small = await pour({ socketPath, entryBytes: 512, records })
+  const pourMs = performance.now()
+  await client.publish()
+  // Encoding is not timed, so the time to publish what is left is added to that of the sending alone.
+  const published = (records * 1000) / ((records * 1000) / small + performance.now() - pourMs)
+  const cpuUs = ((cpuMsOf(ledger) - cpuBefore) * 1000) / records
+  const bytesPerRecord = diskBytes(log) / (await client.status()).published
+  const tessera =
+    peer === undefined ? undefined : await measureTessera(log.folder, { seconds, entryBytes: 512 })
+  const large = await pour({ socketPath, entryBytes: 2048, records: Math.ceil(records / 4) })
+  await client.publish()
+  const one = await closedLoop(client, seconds)
+  await client.publish()
+  const flows = await measureFlows(running, client, seconds)
+  const verified = await verifySome(client, log)
+  await client.close()
+  return {
+    entriesPerSec512: Math.round(small),
+    publishedPerSec512: Math.round(published),
+    entriesPerSec2k: Math.round(large),
+    entriesPerSecOneClient: Math.round(one),
+    ...(tessera === undefined ? {} : ratios(tessera, { small, published, cpuUs })),
+    ...flows,
+    cpuUsPerRecord: round(cpuUs),
+    bytesPerRecord: Math.round(bytesPerRecord),
+    fdatasyncP50Ms: round(fdatasyncP50Ms),
+    ...verified,
+    seconds: Math.round((performance.now() - start) / 1000),
+  }
+}
+
+/** The peer's entries are durable and integrated when it says so: ours are durable in the first, and published in the second. */
+function ratios(
+  { best, byDefault }: Peer,
+  ours: { small: number; published: number; cpuUs: number },
+): Result {
+  return {
+    tesseraPerSec512: Math.round(best.perSecond),
+    tesseraDefaultPerSec512: Math.round(byDefault.perSecond),
+    tesseraCpuUsPerRecord: round(best.cpuUs),
+    durableRatio: round(ours.small / best.perSecond),
+    durableRatioToDefault: round(ours.small / byDefault.perSecond),
+    publishedRatio: round(ours.published / best.perSecond),
+    cpuRatio: round(best.cpuUs / ours.cpuUs),
+  }
+}
+
+/** Append to D0 and to D1, at two rates. */
+async function measureFlows(
+  { ledger, signer, socketPath }: Running,
+  client: Ledger,
+  seconds: number,
+): Promise<Result> {
+  const figures: Result = {}
+  for (const rate of [10_000, 50_000]) {
+    for (const level of ['D0', 'D1'] as const) {
+      const name = `${rate / 1000}k`
+      const [ledgerMs, signerMs] = [cpuMsOf(ledger), cpuMsOf(signer)]
+      const { tookMs, perSecond } = await flow({
+        socketPath,
+        entryBytes: 512,
+        rate,
+        level,
+        seconds,
+      })
+      Object.assign(figures, figuresOf(level.toLowerCase(), name, { tookMs, perSecond }))
+      figures[`cpuUsPerRecord${level}${name}`] = round(
+        ((cpuMsOf(ledger) - ledgerMs) * 1000) / tookMs.length,
+      )
+      figures[`signerCpuUsPerRecord${level}${name}`] = round(
+        ((cpuMsOf(signer) - signerMs) * 1000) / tookMs.length,
+      )
+      await client.publish()
+    }
+  }
+  return figures
 }
 
 /** The disk alone: 8 KiB over preallocated bytes, then fdatasync. */
@@ -123,17 +184,17 @@ function measureDisk(folder: string): number {
   for (let n = 0; n < count; n++) writeSync(file, Buffer.alloc(bytes), 0, bytes, n * bytes)
   fdatasyncSync(file)
   const block = Buffer.alloc(bytes, 1)
-  const took = Array.from({ length: count }, (_, n) => {
+  const took = Float64Array.from({ length: count }, (_, n) => {
     const start = performance.now()
     writeSync(file, block, 0, bytes, n * bytes)
     fdatasyncSync(file)
     return performance.now() - start
   })
   closeSync(file)
-  return percentile(took, 0.5)
+  return percentile(took.toSorted(), 0.5)
 }
 
-/** As many records as one client with 2,000 requests under way gets durable. */
+/** As many records as one client with 2,000 requests under way gets durable, encoding included. */
 async function closedLoop(client: Ledger, seconds: number): Promise<number> {
   const until = performance.now() + seconds * 1000
   let done = 0
@@ -147,71 +208,25 @@ async function closedLoop(client: Ledger, seconds: number): Promise<number> {
   return done / seconds
 }
 
-interface Load {
-  readonly client: Ledger
-  readonly ledger: TestProcess
-  readonly rate: number
-  readonly level: AcknowledgementLevel
-  readonly seconds: number
-}
-
-/** Records arrive at a rate, whether or not earlier ones are done. */
-async function openLoop({ client, ledger, rate, level, seconds }: Load): Promise<Open> {
-  const took: number[] = []
-  const under: Promise<void>[] = []
-  const cpuBefore = cpuMs(ledger)
-  const start = performance.now()
-  let issued = 0
-  let failed = 0
-  const one = async (due: number): Promise<void> => {
-    // Counted from when it was due once the loop is late by more than its tick: no coordinated omission.
-    const now = performance.now()
-    const from = now - due > 2 ? due : now
-    try {
-      await client.append(makeDraft({ bytes: 512 - LEAF_BYTES }), { level })
-      took.push(performance.now() - from)
-    } catch {
-      failed += 1
-    }
-  }
-  while (issued < rate * seconds) {
-    const due = Math.min(rate * seconds, Math.floor(((performance.now() - start) * rate) / 1000))
-    for (; issued < due; issued++) under.push(one(start + (issued * 1000) / rate))
-    await new Promise((resolve) => setTimeout(resolve, 1))
-  }
-  await Promise.all(under)
-  const elapsed = performance.now() - start
-  if (failed > 0)
-    process.stderr.write(`${failed} of ${issued} records at ${rate}/s ${level} failed\n`)
-  return {
-    p50Ms: percentile(took, 0.5),
-    p99Ms: percentile(took, 0.99),
-    perSecond: (took.length * 1000) / elapsed,
-    cpuUs: ((cpuMs(ledger) - cpuBefore) * 1000) / issued,
-  }
-}
-
 /** Receipts of records all over the log, as an auditor would check them. */
-async function verifySome(client: Ledger, log: TestLog, size: number): Promise<number> {
+async function verifySome(client: Ledger, log: TestLog): Promise<Result> {
+  const { published, durable } = await client.status()
+  if (published !== durable) throw new Error(`${durable - published} records are not published`)
   const keys = [parseVkey(log.vkey, sha256)]
   const count = 50
   for (let n = 0; n < count; n++) {
-    const index = leafIndex(Math.floor((size * n) / count))
+    const index = leafIndex(Math.floor((published * n) / count))
     const [entry] = await client.entries(index, 1)
     if (entry === undefined) throw new Error(`record ${index} is missing`)
     const receipt = await client.prove(index)
     await verifyReceipt({ receipt, entry, keys, sha256, verify: ed25519Verify })
   }
-  return count
+  return { recordsPublished: published, recordsVerified: count }
 }
 
-/** CPU of all threads of a process so far, by the scheduler's own count. */
-function cpuMs({ child }: TestProcess): number {
-  const tasks = `/proc/${child.pid}/task`
-  let ns = 0
-  for (const task of readdirSync(tasks))
-    ns += Number(readFileSync(join(tasks, task, 'schedstat'), 'utf8').split(' ')[0])
-  return ns / 1e6
+/** CPU time of a process of ours so far. */
+function cpuMsOf({ child }: TestProcess): number {
+  return threadsCpuMs(child.pid ?? 0)
 }
 
 function diskBytes({ dataDir }: TestLog): number {
@@ -229,25 +244,21 @@ async function stop({ child, exited }: TestProcess): Promise<void> {
   await exited
 }
 
-function figuresOf(level: string, rate: string, open: Open | undefined): Result {
+function figuresOf(level: string, rate: string, { tookMs, perSecond }: Flow): Result {
+  const sorted = tookMs.toSorted()
   return {
-    [`${level}P50Ms${rate}`]: round(open?.p50Ms ?? Number.NaN),
-    [`${level}P99Ms${rate}`]: round(open?.p99Ms ?? Number.NaN),
-    [`${level}PerSec${rate}`]: Math.round(open?.perSecond ?? Number.NaN),
+    [`${level}P50Ms${rate}`]: round(percentile(sorted, 0.5)),
+    [`${level}P99Ms${rate}`]: round(percentile(sorted, 0.99)),
+    [`${level}PerSec${rate}`]: Math.round(perSecond),
   }
 }
 
-function percentile(took: readonly number[], share: number): number {
-  const sorted = took.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
-}
-
 function round(value: number): number {
-  return Math.round(value * 1000) / 1000
+  return rounded(value, 3)
 }
 
 function print(figures: Result): void {
   for (const [name, value] of Object.entries(figures)) {
-    process.stdout.write(`${name.padEnd(24)} ${value.toLocaleString('en')}\n`)
+    process.stdout.write(`${name.padEnd(28)} ${value.toLocaleString('en')}\n`)
   }
 }

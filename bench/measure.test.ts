@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { median, percentile, table, treeCpuMicros } from './measure.ts'
+import { median, percentile, residentBytes, table, threadsCpuMs, treeCpuMicros } from './measure.ts'
 
 test('percentiles are values that were measured', () => {
   assert.equal(percentile([1, 2, 3, 4], 0.5), 3)
@@ -15,10 +15,13 @@ test(
   { skip: process.platform !== 'linux' && 'only Linux has /proc' },
   () => {
     const before = treeCpuMicros(process.pid)
+    const beforeMs = threadsCpuMs(process.pid)
     const untilMs = performance.now() + 100
     while (performance.now() < untilMs);
     const used = treeCpuMicros(process.pid) - before
     assert.ok(used > 0 && used < 10_000_000, `${used} microseconds`)
+    assert.ok(threadsCpuMs(process.pid) > beforeMs)
+    assert.ok((residentBytes(process.pid) ?? 0) > 10_000_000)
   },
 )
 

@@ -42,6 +42,29 @@ export function treeCpuMicros(rootPid: number): number {
   return all.reduce((sum, { pid, cpuMicros }) => sum + (inside.has(pid) ? cpuMicros : 0), 0)
 }
 
+/**
+ * CPU time that the threads of one process have used so far, by the scheduler's own count: in nanoseconds, not in ticks.
+ * @returns milliseconds.
+ */
+export function threadsCpuMs(pid: number): number {
+  const tasks = `/proc/${pid}/task`
+  let ns = 0
+  for (const task of readdirSync(tasks))
+    ns += Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0])
+  return ns / 1e6
+}
+
+/** Memory of a process that is in RAM, now. @returns undefined once it has ended. */
+export function residentBytes(pid: number): number | undefined {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(status) ?? []
+    return kibibytes === undefined ? undefined : Number(kibibytes) * 1024
+  } catch {
+    return undefined
+  }
+}
+
 /** @param sorted ascending. @param share 0.5 for the median, 0.99 for p99. */
 export function percentile(sorted: ArrayLike<number>, share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN

@@ -23,6 +23,8 @@ import { logKey, openEntries, toDirectory } from '@countersign/verifier/sample-l
 import { hashEntries } from '@countersign/verifier/hashes'
 import { verifyLog } from '@countersign/verifier/verify'
 
+import { rounded } from './measure.ts'
+
 const { sha256 } = nodeCrypto
 const BARE_SIZE_MAX = 800 * TILE_WIDTH
 
@@ -34,6 +36,9 @@ interface Figures {
   readonly bareEntriesPerSec: number
   /** Above 1: verification is faster than the bare hashing through crypto.hash. */
   readonly ratio: number
+  /** CPU time of all threads, which says more than the above where others use the machine as well. */
+  readonly cpuUsPerEntry: number
+  readonly bareCpuUsPerEntry: number
   readonly entries: number
   readonly bytesPerEntry: number
 }
@@ -62,6 +67,7 @@ async function main(): Promise<void> {
 async function measure(directory: string, size: number, workers: number): Promise<Figures> {
   const source = directorySource(directory)
   const startMs = performance.now()
+  const before = process.cpuUsage()
   const report = await verifyLog({
     source,
     crypto: nodeCrypto,
@@ -69,20 +75,24 @@ async function measure(directory: string, size: number, workers: number): Promis
     ranges: async (work) => onThreads(directory, workers, { ...work, source }),
   })
   const seconds = (performance.now() - startMs) / 1000
+  const used = process.cpuUsage(before)
   if (!report.verified)
     throw new Error(
       `the log that the bench built does not verify: ${JSON.stringify(report.findings[0])}`,
     )
   // Full bundles only: the log has no partial one of another size.
   const bareSize = Math.min(Math.floor(size / TILE_WIDTH) * TILE_WIDTH, BARE_SIZE_MAX)
-  const bareEntriesPerSec = bareSize / (await bareSeconds(directory, bareSize, workers))
+  const bare = await bareCost(directory, bareSize, workers)
+  const bareEntriesPerSec = bareSize / bare.seconds
   const entriesPerSec = size / seconds
   return {
     entriesPerSec: Math.round(entriesPerSec),
     bytesPerSec: Math.round(report.entryBytes / seconds),
     workers,
     bareEntriesPerSec: Math.round(bareEntriesPerSec),
-    ratio: Math.round((100 * entriesPerSec) / bareEntriesPerSec) / 100,
+    ratio: rounded(entriesPerSec / bareEntriesPerSec, 2),
+    cpuUsPerEntry: rounded((used.user + used.system) / size, 2),
+    bareCpuUsPerEntry: rounded(bare.cpuUs / bareSize, 2),
     entries: size,
     bytesPerEntry: Math.round(report.entryBytes / size),
   }
@@ -176,23 +186,31 @@ interface BareWork {
   readonly step: number
 }
 
-/** Seconds that `workers` threads need for the SHA-256 calls alone, the slowest thread's; files are read and split before. */
-async function bareSeconds(directory: string, size: number, workers: number): Promise<number> {
-  const seconds = await Promise.all(
+interface BareCost {
+  readonly seconds: number
+  readonly cpuUs: number
+}
+
+/** What `workers` threads need for the SHA-256 calls alone: the slowest thread's seconds, and CPU of all; files are read and split before. */
+async function bareCost(directory: string, size: number, workers: number): Promise<BareCost> {
+  const costs = await Promise.all(
     Array.from({ length: workers }, async (_, first) => {
       const worker = new Worker(new URL(import.meta.url), {
         workerData: { directory, size, first, step: workers } satisfies BareWork,
       })
-      return new Promise<number>((resolve, reject) => {
+      return new Promise<BareCost>((resolve, reject) => {
         worker.once('message', resolve)
         worker.once('error', reject)
       })
     }),
   )
-  return Math.max(...seconds)
+  return {
+    seconds: Math.max(...costs.map(({ seconds }) => seconds)),
+    cpuUs: costs.reduce((sum, { cpuUs }) => sum + cpuUs, 0),
+  }
 }
 
-function hashBundles({ directory, size, first, step }: BareWork): number {
+function hashBundles({ directory, size, first, step }: BareWork): BareCost {
   const node = new Uint8Array(65)
   const bundles: Uint8Array[][] = []
   for (let index = first; index * TILE_WIDTH < size; index += step) {
@@ -205,6 +223,7 @@ function hashBundles({ directory, size, first, step }: BareWork): number {
     )
   }
   const startMs = performance.now()
+  const before = process.threadCpuUsage()
   for (const entries of bundles) {
     for (const entry of entries) {
       hash('sha256', entry, 'binary')
@@ -212,7 +231,8 @@ function hashBundles({ directory, size, first, step }: BareWork): number {
       hash('sha256', node, 'binary')
     }
   }
-  return (performance.now() - startMs) / 1000
+  const { user, system } = process.threadCpuUsage(before)
+  return { seconds: (performance.now() - startMs) / 1000, cpuUs: user + system }
 }
 
 function table(figures: Figures): string {
@@ -223,6 +243,7 @@ function table(figures: Figures): string {
     `                  ${n(figures.bytesPerSec)}  bytes/s of entries`,
     `bare crypto.hash  ${n(figures.bareEntriesPerSec)}  entries/s, one for the entry and one for a node`,
     `ratio             ${n(figures.ratio)}  goal: 1,000,000 entries/s on two cores`,
+    `CPU of an entry   ${n(figures.cpuUsPerEntry)}  us, of which bare crypto.hash ${figures.bareCpuUsPerEntry}`,
     '',
   ].join('\n')
 }

@@ -35,7 +35,7 @@ import {
   mlDsa44,
   sealPrimitives,
   sha256,
-} from '../../packages/gateway/src/platform.ts'
+} from '../../packages/gateway/src/cryptography.ts'
 import { textTarget, vectors } from './target.ts'
 import type { Target } from './target.ts'
 

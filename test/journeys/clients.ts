@@ -106,7 +106,8 @@ function configuration(dir: string, options: { port: number; accessLog: string }
 events { worker_connections 256; }
 http {
   log_format json escape=json '{"method":"$request_method","uri":"$request_uri","host":"$http_host",'
-    '"forwarded":"$http_forwarded","traceparent":"$http_traceparent","via":"$http_x_forwarded_for","length":"$request_length"}';
+    '"forwarded":"$http_forwarded","traceparent":"$http_traceparent","via":"$http_x_forwarded_for","length":"$request_length",'
+    '"msec":"$msec","request_id":"$http_x_request_id","status":"$status"}';
   access_log ${options.accessLog} json;
   client_body_temp_path ${dir}/body; proxy_temp_path ${dir}/proxy; fastcgi_temp_path ${dir}/fastcgi;
   uwsgi_temp_path ${dir}/uwsgi; scgi_temp_path ${dir}/scgi; client_max_body_size 64m;

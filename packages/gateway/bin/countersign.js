@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 const MAJOR = 24
 // What a shell says of a process that SIGPIPE ended.
 const CLOSED_PIPE = 141
+const KEEP_RUNNING = new Set('up signer ledger gateway scrubber demo mirror witness'.split(' '))
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 const here = fileURLToPath(import.meta.url)
@@ -28,7 +29,7 @@ async function run(program) {
     if (warning.name !== 'ExperimentalWarning') console.error(String(warning))
   })
   // A reader such as `head` has had enough: no error. What keeps running goes on without a reader.
-  const keepsRunning = ['up', 'signer', 'ledger', 'gateway', 'demo'].includes(process.argv[2])
+  const keepsRunning = KEEP_RUNNING.has(process.argv[2])
   process.stdout.on('error', (error) => {
     if (error.code !== 'EPIPE') throw error
     if (!keepsRunning) process.exit(CLOSED_PIPE)

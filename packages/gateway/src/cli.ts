@@ -31,6 +31,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   release: async () => (await import('./cli/hold.ts')).release,
   export: async () => (await import('./cli/export.ts')).exportCommand,
   disclose: async () => (await import('./cli/disclose.ts')).disclose,
+  reconcile: async () => (await import('./cli/reconcile.ts')).reconcile,
   mirror: async () => (await import('./cli/mirror.ts')).mirror,
   demo: async () => (await import('./cli/demo.ts')).demo,
   version: async () => (await import('./cli/version.ts')).version,

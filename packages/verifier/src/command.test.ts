@@ -201,9 +201,9 @@ test('wrong usage and what cannot be read exit with 2 and one sentence', async (
   for (const [args, message] of [
     [
       [],
-      /^countersign-verify: error: could not verify: give one directory or URL\ncountersign-verify: hint: countersign-verify --help\n$/,
+      /^countersign-verify: error: could not verify: give one directory, URL or bundle\ncountersign-verify: hint: countersign-verify --help\n$/,
     ],
-    [[logDir, logDir], /give one directory or URL/],
+    [[logDir, logDir], /give one directory, URL or bundle/],
     [[logDir, '--nope'], /error: could not read the arguments: Unknown option '--nope'/],
     [[join(logDir, 'nowhere')], /error: could not read .*nowhere: there is no such directory/],
     [

@@ -20,8 +20,10 @@ import type { Cosigner, Quorum } from './witnesses.ts'
 /** A checkpoint that is believed, the name it was signed under, and who countersigned it. */
 export interface Head {
   readonly checkpoint: Checkpoint
+  /** The origin, or nothing when no key was given. */
   readonly signedBy: readonly string[]
   readonly witnessedBy: readonly Cosigner[]
+  /** Of the given policy. */
   readonly quorum?: Quorum | undefined
 }
 
@@ -73,10 +75,10 @@ export async function openHead(
       verifyMlDsa44: crypto.verifyMlDsa44,
     })
     // A log may sign with Ed25519, with ML-DSA-44, or with both, each under its origin; a cosignature/v1 is a witness's.
-    const isByLog = verified.some(
-      ({ key }) => key.name === checkpoint.origin && key.type !== SignatureType.cosignatureV1,
-    )
     const { origin } = checkpoint
+    const isByLog = verified.some(
+      ({ key }) => key.name === origin && key.type !== SignatureType.cosignatureV1,
+    )
     if (isByLog) {
       return {
         checkpoint,
@@ -88,7 +90,7 @@ export async function openHead(
     findings.add({
       code: 'CHECKPOINT_SIGNATURE',
       path,
-      message: `no given key is that of the log ${JSON.stringify(checkpoint.origin)}`,
+      message: `no given key is that of the log ${JSON.stringify(origin)}`,
     })
   } catch (error) {
     const message = reasonOf(error)

@@ -9,6 +9,7 @@ import type {
   Alarm,
   CheckedAddenda,
   LogSource,
+  PublishedLog,
   ScrubEvent,
   ScrubOptions,
   ScrubState,
@@ -21,29 +22,31 @@ import type { ErasureSearch } from './erasure-search.ts'
 import { messageOf } from './errors.ts'
 import { locateLog } from './log-place.ts'
 import type { Opened } from './processes.ts'
-import { escapeText, say } from './terminal.ts'
+import { escapeText, say, sayError } from './terminal.ts'
 import type { Io } from './terminal.ts'
 
 const NS_PER_MS = 1_000_000n
 
 export async function openScrubber(loaded: LoadedConfig, io: Io): Promise<Opened> {
   const stop = new AbortController()
-  const scrubbing = scrub(loaded, {
+  const options = {
     passes: Number.POSITIVE_INFINITY,
     signal: stop.signal,
     onEvent: sayOnce(io),
-  })
-  // Before it is ready: a log without its key cannot be looked after, and whoever started this should hear of it.
-  const failed = scrubbing.then(() => undefined)
-  failed.catch((error: unknown) => {
-    say(io, `countersign: error: ${messageOf(error)}`)
+  }
+  // Before it is ready: without its key a log cannot be looked after, and whoever started this should hear of it.
+  const log = await locateLog({ config: loaded.path })
+  const scrubbing = scrub(loaded, log, options)
+  scrubbing.catch((error: unknown) => {
+    // Its own state cannot be kept: whoever supervises it starts it again, more and more rarely.
+    sayError(io, error)
     process.exit(2)
   })
   return {
     listening: {},
     async close() {
       stop.abort()
-      await failed
+      await scrubbing
     },
   }
 }
@@ -51,16 +54,16 @@ export async function openScrubber(loaded: LoadedConfig, io: Io): Promise<Opened
 /** Scrubs the log of a configuration, so many times; with no pass at all it only says how things stand. */
 export async function scrub(
   loaded: LoadedConfig,
+  log: PublishedLog,
   options: Pick<ScrubOptions, 'passes' | 'signal' | 'onEvent'>,
 ): Promise<ScrubState> {
   const dataDir = loaded.resolve(loaded.config.data)
-  const log = await locateLog({ config: loaded.path })
   const mirrors = await openMirrors(loaded, options.onEvent)
   const recorder = openRecorder(dataDir)
   const temporary = join(dataDir, 'state', 'scrub-tmp')
-  await mkdir(temporary, { recursive: true, mode: 0o700 })
   const erased = openErasures(log)
   try {
+    await mkdir(temporary, { recursive: true, mode: 0o700 })
     return await scrubLog({
       ...options,
       log,

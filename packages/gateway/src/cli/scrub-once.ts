@@ -2,7 +2,7 @@
 import { loadConfig } from '../config.ts'
 import type { ScrubState } from '../follow.ts'
 import { readArguments, usageError } from './arguments.ts'
-import { DEFAULT_CONFIG } from './log-place.ts'
+import { DEFAULT_CONFIG, locateLog } from './log-place.ts'
 import { sayOnce, scrub } from './open-scrubber.ts'
 import { onStopSignal } from './signals.ts'
 import { ANSWER_IS_NO, COULD_NOT, counted, DONE, escapeText, print, printJson } from './terminal.ts'
@@ -25,7 +25,8 @@ export const scrubOnce: Command = async (args, io) => {
   const forget = onStopSignal(() => stop.abort())
   const tell = sayOnce(io)
   let wasWhole = true
-  const state = await scrub(loaded, {
+  const log = await locateLog({ config: loaded.path })
+  const state = await scrub(loaded, log, {
     passes: values.status === true ? 0 : 1,
     signal: stop.signal,
     onEvent: (event) => {

@@ -109,6 +109,20 @@ test('a process that keeps dying before it is ready is given up', async () => {
   await supervisor.stop()
 })
 
+test('a process that nothing needs stops nothing, and is started again for as long as it takes', async () => {
+  let starts = 0
+  const { supervisor, happenings, when } = watch(
+    { needed: () => 'needed', extra: () => (starts++ < 4 ? 'broken' : 'extra') },
+    { deathsMax: 2, optional: new Set(['extra']) },
+  )
+  await supervisor.start()
+  assert.equal(happenings[0]?.name, 'needed')
+  await when(({ kind, name }) => kind === 'ready' && name === 'extra')
+  const pauses = happenings.flatMap((one) => (one.kind === 'died' ? [one.againInMs] : []))
+  assert.deepEqual(pauses, [2, 48, 48, 48], 'more and more rarely')
+  await supervisor.stop()
+})
+
 test('a process that does not stop in time is killed', async () => {
   const { supervisor, children, happenings } = watch(
     { one: () => 'stubborn' },

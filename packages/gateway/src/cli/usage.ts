@@ -23,6 +23,7 @@ Look at the log:
   disclose  open chosen records of one case, in such a bundle
 
 For auditors:
+  reconcile hold an upstream's own access log against the log
   witness   cosign the checkpoints of logs, and keep what contradicts them
   mirror    keep a verified copy of a log, and serve it
 
@@ -297,7 +298,8 @@ Without DIR it takes the log of the configuration. The second checks one proof.
       --vkey KEY              the log's key, or a file with its keys; may be
                               repeated, for the old log's
       --policy FILE           demand the cosignatures that this policy asks for
-                              (c2sp.org/tlog-policy)
+                              (c2sp.org/tlog-policy); of a bundle: instead of
+                              the one in it
       --from-checkpoint FILE  a checkpoint you kept: the log must extend it
       --continues DIR|URL     the old log, which this one continues under a new
                               key: it must be what record 0 says
@@ -309,7 +311,6 @@ Without DIR it takes the log of the configuration. The second checks one proof.
       --since, --until TIME   judge only the records of this time, such as
                               2026-07-30T12:00:00Z
       --entry FILE            the record that the proof is about
-      --policy FILE           for a bundle: a tlog-policy of your own
   -c, --config FILE           the log of this configuration (default:
                               ./countersign.yaml)
       --json                  print JSON
@@ -434,6 +435,34 @@ check. It is put on record first; without a running ledger it is refused.
 
 Example:
   countersign disclose --record 7 --matter 1/26 --by me --purpose law -o a.zip
+`,
+
+  reconcile: `Usage: countersign reconcile [DIR|URL] --service NAME --access-log FILE
+       [--since TIME] [--until TIME] [options]
+
+Compares the requests that an upstream wrote into its own access log with those
+that the log says were forwarded to it, by their request id. Says what either
+side lacks: a request that the upstream saw and the log does not know has gone
+around the gateway. Where the upstream wrote no request id, time, method and
+path must do, which is weaker and is said.
+
+      --service NAME     the service, as the configuration names it
+      --access-log FILE  the upstream's log
+      --format FORMAT    nginx-json (the default); the log_format to use is in
+                         docs/how-to/prove-completeness.md
+      --since, --until TIME  compare this time only, such as
+                         2026-07-30T12:00:00Z (default: that of the access log)
+      --ignore PREFIX    leave out paths that begin so, such as /healthz; may be
+                         repeated
+  -c, --config FILE      the log of this configuration (default:
+                         ./countersign.yaml)
+      --vkey KEY         the log's key, or a file with it
+      --json             print JSON
+
+Exit code 1: the two do not agree, or a line could not be read.
+
+Example:
+  countersign reconcile --service orders --access-log /var/log/nginx/orders.json
 `,
 
   mirror: `Usage: countersign mirror DIR|URL --to DIR --vkey KEY [options]

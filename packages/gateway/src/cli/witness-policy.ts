@@ -7,7 +7,7 @@ import { parsePolicy, sameKey } from '@countersign/tlog/witness-policy'
 import type { WitnessPolicy } from '@countersign/tlog/witness-policy'
 import { cosignersOf, knownKeys, quorumOf } from '@countersign/verifier/witnesses'
 import type { Cosigner, Quorum } from '@countersign/verifier/witnesses'
-import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
+import { ed25519Verify, mlDsa44, sha256 } from '../cryptography.ts'
 import { CommandError, messageOf } from './errors.ts'
 import { broken } from '../follow.ts'
 

@@ -181,6 +181,8 @@ test('a client that breaks the protocol loses its connection, and nobody else no
       ],
     ],
     ['cut short', [hello, encodeMessage(MessageType.prove, 2, Buffer.from([1]))]],
+    ['without its level', [hello, encodeMessage(MessageType.prove, 2, Buffer.alloc(8))]],
+    ['without its level', [hello, encodeMessage(MessageType.prove, 2, Buffer.alloc(9, 3))]],
     ['an APPEND of', [hello, append(2, 140_000, Buffer.alloc(140_000))]],
   ]
   for (const [message, bytes] of cases) {

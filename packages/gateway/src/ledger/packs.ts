@@ -7,7 +7,8 @@
 import { mkdir, open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { sha256, syncDirectory } from '../platform.ts'
+import { sha256 } from '../cryptography.ts'
+import { syncDirectory } from '../platform.ts'
 import type { StoredAddendum } from './entries.ts'
 import { systemError } from './errors.ts'
 import {

@@ -6,7 +6,7 @@ import type { Checkpoint } from '@countersign/tlog/checkpoint'
 import type { AsyncOpenPrimitives } from '@countersign/tlog/chunked-encryption'
 import { TlogError } from '@countersign/tlog/errors'
 import { emptyRoot, equalBytes } from '@countersign/tlog/hash'
-import { formatVkey } from '@countersign/tlog/key'
+import { formatVkey, SignatureType } from '@countersign/tlog/key'
 import type { MlDsa44Verify, VerifierKey } from '@countersign/tlog/key'
 import { openNote, parseNote } from '@countersign/tlog/note'
 import { verifyConsistency } from '@countersign/tlog/proof'
@@ -68,9 +68,9 @@ export async function openHead(
   trust: ReaderTrust & { readonly crypto: BundleCrypto },
   onFinding: OnFinding,
 ): Promise<BelievedHead | undefined> {
-  const policy = trust.policy ?? readPolicy(files.policy, trust.crypto, onFinding)
-  if (policy === undefined || files.checkpoint === undefined) return undefined
-  checkGivenKeys(policy, trust, onFinding)
+  const asked = ownPolicy(trust) ?? readPolicy(files.policy, trust.crypto, onFinding)
+  if (asked === undefined || files.checkpoint === undefined) return undefined
+  const policy = narrowed(asked, trust, onFinding)
   const { sha256, ed25519Verify, mldsa44Verify } = trust.crypto
   try {
     const { checkpoint, verified } = await openCheckpoint(files.checkpoint, {
@@ -189,6 +189,13 @@ function checkGrowth(
   )
 }
 
+/** A policy of the reader's own may leave the log to the keys beside it. */
+function ownPolicy({ policy, keys }: ReaderTrust): WitnessPolicy | undefined {
+  if (policy === undefined || policy.logs.length > 0) return policy
+  const logs = keys.filter(({ type }) => type !== SignatureType.cosignatureV1)
+  return { ...policy, logs: logs.map((key) => ({ key })) }
+}
+
 function readPolicy(
   bytes: Uint8Array | undefined,
   { sha256 }: Crypto,
@@ -203,17 +210,21 @@ function readPolicy(
   }
 }
 
-/** A log key in the policy that the reader does not know is no log's of theirs; witnesses they do not know are only not counted on. */
-function checkGivenKeys(policy: WitnessPolicy, trust: ReaderTrust, onFinding: OnFinding): void {
-  if (trust.keys.length === 0 || trust.policy !== undefined) return
-  for (const { key } of policy.logs) {
-    if (isGiven(key, trust)) continue
-    onFinding({
-      code: 'KEY_UNTRUSTED',
-      path: POLICY,
-      message: `it names the log key ${formatVkey(key)}, which is not the one you gave`,
-    })
-  }
+/**
+ * The policy in a bundle names its sender's keys of the log: of those, the reader's own count, and no other. Witnesses that the reader
+ * does not know are only not vouched for.
+ */
+function narrowed(policy: WitnessPolicy, trust: ReaderTrust, onFinding: OnFinding): WitnessPolicy {
+  if (trust.keys.length === 0 || trust.policy !== undefined) return policy
+  const logs = policy.logs.filter(({ key }) => isGiven(key, trust))
+  if (logs.length > 0) return { ...policy, logs }
+  const named = policy.logs.map(({ key }) => formatVkey(key)).join(' and ')
+  onFinding({
+    code: 'KEY_UNTRUSTED',
+    path: POLICY,
+    message: `it names the log key ${named}, which is not the one you gave`,
+  })
+  return policy
 }
 
 function isGiven(key: VerifierKey, { keys, policy }: ReaderTrust): boolean {

@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url'
 import { openIds } from '@countersign/record/id'
 import type { Draft } from '@countersign/record/leaf'
 import { formatSkey, formatVkey, keyId } from '@countersign/tlog/key'
-import { ed25519PublicKey, sha256, systemClock } from '../../platform.ts'
+import { ed25519PublicKey, sha256 } from '../../cryptography.ts'
+import { systemClock } from '../../platform.ts'
 import { createSignerState } from '../../witness.ts'
 import type { SignerOptions } from '../../witness.ts'
 import { createLog } from '../create.ts'
@@ -123,13 +124,14 @@ export async function startProcess(
   const [command, ...args] = [
     ...under,
     process.execPath,
+    '--single-threaded-gc',
+    '--heap-growing-percent=200',
     '-C',
     '@countersign/source',
     main,
   ] as const
   const child = spawn(command ?? process.execPath, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
-    // As `countersign up` starts them.
     env: { ...process.env, UV_THREADPOOL_SIZE: '8' },
   })
   let stderr = ''
