@@ -1,7 +1,7 @@
 /** The door of `platform`: clock, durable files, locks, small memory. No word of our domain. */
 export type { Clock } from './platform/clock.ts'
 export { systemClock } from './platform/clock.ts'
-export { namingFile, replaceFile, syncDirectory, writeDurably } from './platform/durable.ts'
+export { replaceFile, syncDirectory, writeDurably } from './platform/durable.ts'
 export type { Lock } from './platform/lock.ts'
 export { takeLock } from './platform/lock.ts'
 export { Lru } from './platform/lru.ts'
