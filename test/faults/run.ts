@@ -14,6 +14,7 @@ const suites: Readonly<Record<string, () => Promise<unknown>>> = {
   witness: () => import('./witness.faults.ts'),
   disk: () => import('./disk.faults.ts'),
   clock: () => import('./clock.faults.ts'),
+  bytes: () => import('./bytes.faults.ts'),
 }
 
 const words = process.argv.slice(2).filter((word) => !word.startsWith('--'))
