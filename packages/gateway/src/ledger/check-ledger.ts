@@ -92,12 +92,13 @@ class Check {
   async addenda(published: number): Promise<void> {
     for (let group = 0; group * PACK_LEAVES < published; group++) {
       const present = new Set<number>()
-      for await (const { leafIndex, ordinal, content } of readPack(this.#layout.dataDir, group)) {
+      for await (const packed of readPack(this.#layout.dataDir, group)) {
+        const { leafIndex, ordinal, content, isIntact } = packed
         // What an unfinished publication left lies beyond the published size.
         if (leafIndex >= published) break
         const digest = this.#digests[leafIndex]?.[ordinal]
-        if (digest === undefined || !isNamed(digest, { content }))
-          throw this.#wrong(leafIndex, ordinal, 'other')
+        if (!isIntact || digest === undefined || !isNamed(digest, { content }))
+          throw this.#wrong(leafIndex, ordinal, isIntact ? 'other' : 'damaged')
         present.add(leafIndex * 256 + ordinal)
       }
       this.#absent(group, Math.min(published, (group + 1) * PACK_LEAVES), present)
