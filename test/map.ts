@@ -10,27 +10,36 @@ const writeSide = ['capture', 'identity', 'policy', 'seal', 'ledger'] as const
 export const rooms = [...writeSide, 'witness', 'follow', 'reconcile', 'evidence'] as const
 
 /** What is no room and stands beside them in `packages/gateway/src`. */
-export const besides = ['platform', 'config', 'journey', 'gateway', 'cli', 'demo'] as const
+export const besides = [
+  'platform',
+  'cryptography',
+  'config',
+  'journey',
+  'gateway',
+  'cli',
+  'demo',
+] as const
 
 type Place = (typeof rooms)[number] | (typeof besides)[number]
 
 /** Which other places' doors a place may import. Rooms never import each other; nobody imports `cli`. */
 export const mayImport: Readonly<Record<Place, readonly Place[]>> = {
   platform: [],
-  config: ['platform'],
-  capture: ['platform'],
-  identity: ['platform', 'config'],
-  policy: ['platform', 'config'],
-  seal: ['platform'],
-  ledger: ['platform'],
-  witness: ['platform'],
-  follow: ['platform'],
-  evidence: ['platform'],
-  reconcile: ['platform'],
-  journey: ['platform', 'config', ...writeSide],
-  gateway: ['platform', 'config', 'journey', ...rooms],
-  demo: ['platform', 'config', 'gateway', ...rooms],
-  cli: ['platform', 'config', 'gateway', 'demo', ...rooms],
+  cryptography: [],
+  config: ['platform', 'cryptography'],
+  capture: ['platform', 'cryptography'],
+  identity: ['platform', 'cryptography', 'config'],
+  policy: ['platform', 'cryptography', 'config'],
+  seal: ['platform', 'cryptography'],
+  ledger: ['platform', 'cryptography'],
+  witness: ['platform', 'cryptography'],
+  follow: ['platform', 'cryptography'],
+  evidence: ['platform', 'cryptography'],
+  reconcile: ['platform', 'cryptography'],
+  journey: ['platform', 'cryptography', 'config', ...writeSide],
+  gateway: ['platform', 'cryptography', 'config', 'journey', ...rooms],
+  demo: ['platform', 'cryptography', 'config', 'gateway', ...rooms],
+  cli: ['platform', 'cryptography', 'config', 'gateway', 'demo', ...rooms],
 }
 
 /**
@@ -81,8 +90,8 @@ export const words: readonly {
 }[] = [
   {
     word: /\bprocess\.env\b/,
-    only: /^packages\/gateway\/src\/config(\.ts|\/)|^packages\/[^/]+\/bin\/|^test\/|\.test(ing)?\.ts$|\/bench\/|^bench\//,
-    why: 'only the configuration reads the environment',
+    only: /^packages\/gateway\/src\/config(\.ts|\/)|^packages\/[^/]+\/bin\/|^test\/|\.test(ing)?\.ts$|\/bench\/|^bench\/|^packages\/gateway\/src\/cli\/up\.ts$|\/testing\//,
+    why: 'only the configuration reads the environment; `up` hands it on to the processes it starts',
   },
   {
     word: /\bprocess\.exit\(/,

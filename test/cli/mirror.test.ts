@@ -1,94 +1,11 @@
-/** `countersign mirror` as a real process: killed anywhere, shown a fork, and left with the only copy. */
+/** `countersign mirror` as a real process: shown a fork, asked to cosign, and left with the only copy. */
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
-import type { ChildProcess, SpawnSyncReturns } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { test } from 'node:test'
-import { parseVkey } from '@countersign/tlog/key'
-import { directorySource, nodeCrypto } from '@countersign/verifier/node-io'
-import { verifyLog } from '@countersign/verifier/verify'
+import { nodeCrypto } from '@countersign/verifier/node-io'
 import { openHostileSource } from '../../packages/gateway/src/follow/testing/hostile-source.ts'
-import { logKey, SampleLog, toDirectory } from '../../packages/verifier/src/sample-log.testing.ts'
-import { node } from './running-command.ts'
-import type { Said } from './running-command.ts'
-
-interface Place extends AsyncDisposable {
-  readonly folder: string
-  /** A log that grows, in the folder `log` unless another is named. */
-  log(name?: string): SampleLog
-  countersign(...args: readonly string[]): SpawnSyncReturns<string>
-}
-
-async function openPlace(): Promise<Place> {
-  const folder = await mkdtemp(join(tmpdir(), 'countersign-mirror-'))
-  await writeFile(join(folder, 'key'), `${logKey.vkey}\n`)
-  return {
-    folder,
-    log: (name = 'log') => new SampleLog(toDirectory(join(folder, name))),
-    countersign: (...args) =>
-      spawnSync(process.execPath, [...node, ...args], { cwd: folder, encoding: 'utf8' }),
-    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
-  }
-}
-
-interface Running extends AsyncDisposable {
-  readonly child: ChildProcess
-  readonly exit: Promise<number | null>
-  readonly stderr: () => string
-  /** The next line that fits, also one that was said already. */
-  when(fits: (said: Said) => boolean): Promise<Said>
-}
-
-function start(folder: string, ...args: readonly string[]): Running {
-  const child = spawn(process.execPath, [...node, 'mirror', '--json', ...args], {
-    cwd: folder,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const said: Said[] = []
-  const waiting = new Set<() => void>()
-  let stderr = ''
-  createInterface(child.stdout).on('line', (line) => {
-    said.push(JSON.parse(line) as Said)
-    for (const again of waiting) again()
-  })
-  child.stderr.on('data', (piece: Buffer) => (stderr += piece.toString()))
-  const exit = once(child, 'close').then(([code]) => code as number | null)
-  return {
-    child,
-    exit,
-    stderr: () => stderr,
-    async when(fits) {
-      const { promise, resolve, reject } = Promise.withResolvers<Said>()
-      const again = (): void => {
-        const found = said.find(fits)
-        if (found !== undefined) resolve(found)
-      }
-      waiting.add(again)
-      again()
-      void exit.then((code) => reject(new Error(`the mirror ended with ${code}: ${stderr}`)))
-      return await promise.finally(() => waiting.delete(again))
-    },
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL')
-      await exit
-    },
-  }
-}
-
-/** What an auditor's verifier says of a copy. */
-async function assertVerifies(copy: string, size: number): Promise<void> {
-  const report = await verifyLog({
-    source: directorySource(join(copy, 'log')),
-    crypto: nodeCrypto,
-    keys: [parseVkey(logKey.vkey, nodeCrypto.sha256)],
-  })
-  assert.deepEqual(report.findings, [])
-  assert.equal(report.size, size)
-}
+import { assertVerifies, openPlace, startMirror } from './running-mirror.ts'
 
 test('when the original is deleted, its mirror verifies, shows and proves', async () => {
   await using place = await openPlace()
@@ -131,7 +48,7 @@ test('a copy is served where the log is, and under the hash of its origin, and f
   log.append(300)
   await log.publish()
   const args = ['log', '--to', 'copy', '--vkey', 'key', '--listen', '127.0.0.1:0']
-  await using mirror = start(place.folder, ...args)
+  await using mirror = startMirror(place.folder, ...args)
   const { url } = await mirror.when(({ kind }) => kind === 'listening')
   await mirror.when(({ kind, size }) => kind === 'copied' && size === 300)
   log.append(100)
@@ -154,7 +71,7 @@ test('a fork is refused with exit code 1, loudly, and the copy is served on', as
   await log.publish()
   await using source = await openHostileSource(join(place.folder, 'log'))
   const args = [source.url, '--to', 'copy', '--vkey', 'key', '--listen', '127.0.0.1:0']
-  await using mirror = start(place.folder, ...args)
+  await using mirror = startMirror(place.folder, ...args)
   const { url } = await mirror.when(({ kind }) => kind === 'listening')
   await mirror.when(({ kind }) => kind === 'copied')
   const fork = place.log('fork')
@@ -207,7 +124,10 @@ test('a mirror cosigns what it has stored, with a key and a state of its own', a
   assert.match(note, /^log\.example\.com\/test\n400\n/)
   assert.equal(note.match(/^— mirror\.example\/m1 /gm)?.length, 2, 'Ed25519 and ML-DSA-44')
   const verified = place.countersign('verify', 'copy', '--vkey', 'key', '--vkey', 'm1.vkey')
-  assert.match(verified.stdout, /signed by {3}log\.example\.com\/test, mirror\.example\/m1/)
+  assert.match(
+    verified.stdout,
+    / {2}signed by {3}log\.example\.com\/test\n {2}cosigned {4}by mirror\.example\/m1 at /,
+  )
 
   // The state is what it is about: with that of another copy, nothing is signed and nothing changes.
   log.append(100)
@@ -233,41 +153,4 @@ test('wrong usage is said before anything is touched', async () => {
     assert.deepEqual([status, message.test(stderr)], [2, true], stderr)
   }
   assert.deepEqual(await readdir(place.folder), ['key'])
-})
-
-test('a mirror that is killed anywhere goes on, and what it has always verifies', async () => {
-  await using place = await openPlace()
-  const log = place.log()
-  log.append(9_000)
-  await log.publish()
-  await using source = await openHostileSource(join(place.folder, 'log'))
-  const copy = join(place.folder, 'copy')
-  const args = [source.url, '--to', 'copy', '--vkey', 'key']
-  let size = 9_000
-  let copied = 0
-  for (let round = 0; round < 8; round++) {
-    const mirror = start(place.folder, ...args)
-    // Killed in the middle of a request: another one each time.
-    const deadly = source.asked.length + 5 + round * 7
-    source.trick = () => {
-      if (source.asked.length >= deadly) mirror.child.kill('SIGKILL')
-      return undefined
-    }
-    assert.equal(await mirror.exit, null, mirror.stderr())
-    const note = await readFile(join(copy, 'log/checkpoint'), 'utf8').catch(() => undefined)
-    if (note !== undefined) {
-      copied = Number(note.split('\n')[1])
-      await assertVerifies(copy, copied)
-    }
-    log.append(1_000)
-    await log.publish()
-    size += 1_000
-  }
-  source.trick = () => undefined
-  const { status, stderr } = await (async () => {
-    const last = start(place.folder, ...args, '--once')
-    return { status: await last.exit, stderr: last.stderr() }
-  })()
-  assert.equal(status, 0, stderr)
-  await assertVerifies(copy, size)
 })

@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import { parseVkey } from '@countersign/tlog/key'
 import { openNote } from '@countersign/tlog/note'
 import { givenAuthority } from '../../packages/gateway/src/identity/testing/certificates.ts'
-import { ed25519Verify, mlDsa44, sha256 } from '../../packages/gateway/src/platform.ts'
+import { ed25519Verify, mlDsa44, sha256 } from '../../packages/gateway/src/cryptography.ts'
 import { node, startCommand } from './running-command.ts'
 import type { RunningCommand } from './running-command.ts'
 import { setUp } from './running-up.ts'
@@ -68,7 +68,8 @@ async function ledgerEnds(folder: string): Promise<{ code: number | null; stderr
 test('a signer of its own signs twice, and up starts none beside it', async () => {
   await using apart = await setUpApart()
   const { setup, signer } = apart
-  assert.deepEqual(Object.keys(await runOnce(setup)).toSorted(), ['gateway', 'ledger'])
+  const started = Object.keys(await runOnce(setup))
+  assert.ok(started.includes('ledger') && !started.includes('signer'), started.join(', '))
   const checkpoint = await readFile(join(setup.folder, 'countersign-data/log/checkpoint'))
   const vkeys = (await readFile(join(setup.folder, 'log.vkey'), 'utf8')).trim().split('\n')
   const { verified } = await openNote(checkpoint, {

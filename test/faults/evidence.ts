@@ -20,7 +20,8 @@ import {
   runLedger,
 } from '../../packages/gateway/src/ledger.ts'
 import type { Ledger } from '../../packages/gateway/src/ledger.ts'
-import { ed25519Verify, sha256, systemClock } from '../../packages/gateway/src/platform.ts'
+import { ed25519Verify, sha256 } from '../../packages/gateway/src/cryptography.ts'
+import { systemClock } from '../../packages/gateway/src/platform.ts'
 import { runSigner } from '../../packages/gateway/src/witness.ts'
 import type { Scene } from './scene.ts'
 

@@ -1,5 +1,12 @@
 /** What became of each fault, counted for the table at the end. */
-export const OUTCOMES = ['stopped, said why', 'killed', 'carried on', 'not met'] as const
+export const OUTCOMES = [
+  'stopped, said why',
+  'killed',
+  'carried on',
+  'found',
+  'harmless',
+  'not met',
+] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
 interface Row {

@@ -24,12 +24,12 @@ export interface Child {
 }
 
 /** Runs `countersign <args>`. */
-export function startCommand(args: readonly string[]): Child {
+export function startCommand(args: readonly string[], env: NodeJS.ProcessEnv = {}): Child {
   const child = fork(program, [...args], {
     // Elsewhere, so that only what is done to its files names their folder.
     cwd: '/',
     execArgv: ['--disable-warning=ExperimentalWarning', '-C', '@countersign/source'],
-    env: { ...process.env, ...ONE_POOL_THREAD },
+    env: { ...process.env, ...ONE_POOL_THREAD, ...env },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   let stderr = ''

@@ -12,10 +12,16 @@ const suites: Readonly<Record<string, () => Promise<unknown>>> = {
   ledger: () => import('./ledger.faults.ts'),
   signer: () => import('./signer.faults.ts'),
   witness: () => import('./witness.faults.ts'),
+  disk: () => import('./disk.faults.ts'),
+  clock: () => import('./clock.faults.ts'),
+  bytes: () => import('./bytes.faults.ts'),
 }
 
 const words = process.argv.slice(2).filter((word) => !word.startsWith('--'))
-const tools = [{ command: 'strace', debianPackage: 'strace', usedFor: 'faults from below' }]
+const tools = [
+  { command: 'strace', debianPackage: 'strace', usedFor: 'faults from below' },
+  { command: 'faketime', debianPackage: 'faketime', usedFor: 'a clock that steps back' },
+]
 for (const line of provide(tools, say)) say(`faults: skipped: ${line}`)
 for (const [name, load] of Object.entries(suites)) {
   if (words.length === 0 || words.includes(name)) await load()

@@ -12,7 +12,8 @@ import { formatVkey, parseSkey } from '@countersign/tlog/key'
 import { connectLedger, layoutOf } from '../../packages/gateway/src/ledger.ts'
 import type { LedgerOptions } from '../../packages/gateway/src/ledger.ts'
 import { makeDraft } from '../../packages/gateway/src/ledger/testing/setup.ts'
-import { ed25519PublicKey, sha256, systemClock } from '../../packages/gateway/src/platform.ts'
+import { ed25519PublicKey, sha256 } from '../../packages/gateway/src/cryptography.ts'
+import { systemClock } from '../../packages/gateway/src/platform.ts'
 import type { SignerOptions } from '../../packages/gateway/src/witness.ts'
 import { program } from '../journeys/rig.ts'
 import { startCommand, startHeld } from './processes.ts'
@@ -42,7 +43,7 @@ export interface Scene extends AsyncDisposable {
   /** Closes it before the folder goes, whatever becomes of the test; the last one first. */
   own<T extends { close(): Promise<void> }>(closable: T): T
   /** Starts `countersign signer` or `countersign ledger`. */
-  start(part: Part): Child
+  start(part: Part, env?: NodeJS.ProcessEnv): Child
   /** As `start`, but it waits with its configuration until `go`: nothing of the log is open yet. */
   startHeld(part: Part): Promise<Child>
 }
@@ -83,9 +84,9 @@ export async function makeTemplate(): Promise<Scene> {
   return scene
 }
 
-/** The same log, in another folder. */
-export async function copyOf(template: Scene): Promise<Scene> {
-  const dir = await mkdtemp(join(tmpdir(), 'countersign-fault-'))
+/** The same log in another folder: a new one below `parent`. */
+export async function copyOf(template: Scene, parent = tmpdir()): Promise<Scene> {
+  const dir = await mkdtemp(join(parent, 'countersign-fault-'))
   await cp(template.dir, dir, { recursive: true })
   return await sceneIn(dir)
 }
@@ -133,7 +134,7 @@ async function sceneIn(dir: string): Promise<Scene> {
       socketPath,
       clock: systemClock,
     },
-    start: (part) => startCommand([part, '--config', config]),
+    start: (part, env) => startCommand([part, '--config', config], env),
     startHeld: (part) => startHeld([part, '--config', config], config),
     [Symbol.asyncDispose]: async () => {
       for (const closable of owned.toReversed()) await closable.close().catch(() => undefined)

@@ -23,7 +23,7 @@ import {
   ed25519Sign,
   ed25519Verify,
   sha256,
-} from '../../packages/gateway/src/platform.ts'
+} from '../../packages/gateway/src/cryptography.ts'
 import { findCommand } from '../setup.ts'
 import { openGrownLog, SIZES } from './grown-log.ts'
 import type { GrownLog } from './grown-log.ts'

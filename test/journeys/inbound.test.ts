@@ -203,7 +203,12 @@ test('bounded keeps its promise of time: past it, requests are refused', async (
   }))
   await rig.startAll()
   const url = `http://127.0.0.1:${rig.ports.inbound}/public/x`
-  assert.equal((await curl(url)).status, 200)
+  const before = await curl(url)
+  assert.equal(before.status, 200)
+  // Its record follows the answer: if it still waited when the ledger dies, it would be the one that starts the time.
+  const isOnRecord = async () =>
+    (await rig.records()).some(({ id }) => id === before.headers['countersign-record'])
+  while (!(await isOnRecord()));
   await rig.kill('ledger')
   // The first that waits starts the time; those that come near its end wait for it, and are refused.
   const statuses: number[] = []

@@ -12,7 +12,8 @@ import { decodeEntry } from '@countersign/record/decode'
 import { parseVkey } from '@countersign/tlog/key'
 import { verifyReceipt } from '@countersign/tlog/receipt'
 import { type Ledger, connectLedger } from '../../packages/gateway/src/ledger.ts'
-import { ed25519Verify, sha256, systemClock } from '../../packages/gateway/src/platform.ts'
+import { ed25519Verify, sha256 } from '../../packages/gateway/src/cryptography.ts'
+import { systemClock } from '../../packages/gateway/src/platform.ts'
 import { type Part, type Rig, openRig } from './rig.ts'
 
 const kills = Number(process.env['COUNTERSIGN_KILLS'] ?? 200)

@@ -1,11 +1,7 @@
-/** The door of `platform`: clock, durable files, hashing and signing. No word of our domain. */
+/** The door of `platform`: clock, durable files, locks, small memory. No word of our domain. */
 export type { Clock } from './platform/clock.ts'
 export { systemClock } from './platform/clock.ts'
-export { sha256, sha256Hex, sha256Into } from './platform/hash.ts'
-export { ed25519PublicKey, ed25519Sign, ed25519Verify } from './platform/ed25519.ts'
-export { mlDsa44 } from './platform/ml-dsa-44.ts'
-export { namingFile, replaceFile, syncDirectory, writeDurably } from './platform/durable.ts'
+export { replaceFile, syncDirectory, writeDurably } from './platform/durable.ts'
 export type { Lock } from './platform/lock.ts'
 export { takeLock } from './platform/lock.ts'
 export { Lru } from './platform/lru.ts'
-export { sealPrimitives } from './platform/sealing.ts'

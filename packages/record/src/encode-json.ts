@@ -48,7 +48,7 @@ const learned = { phrases: 0 }
 const parts = new WeakMap<object, string>()
 
 /** Ids that were checked a moment ago: the session of all records, and the record before. */
-const checked = { session: '', id: '' }
+const checked: { session?: string; id?: string } = {}
 
 type Http = NonNullable<Leaf['http']>
 
@@ -79,8 +79,8 @@ function knownJson({ leaf, addenda }: Draft, stamp: Stamp): string | undefined {
 }
 
 function isStamp({ v, id }: UnstampedLeaf, { session, seq, prev }: Stamp): boolean {
-  const isKnown = v === 1 && isCount(seq) && (prev === undefined || prev === checked.id)
-  if (!isKnown && !(v === 1 && isCount(seq) && isId(prev ?? id))) return false
+  if (v !== 1 || !isCount(seq)) return false
+  if (prev !== undefined && prev !== checked.id && !isId(prev)) return false
   if (session !== checked.session && !isId(session)) return false
   checked.session = session
   if (!isId(id)) return false

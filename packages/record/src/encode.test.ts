@@ -153,6 +153,8 @@ test('a record whose parts were learned is still refused for the value of anothe
     { session: 'x', seq: 0 },
     { ...someStamp, seq: -1 },
     { ...someStamp, prev: 'x' },
+    { ...someStamp, prev: '' },
+    { ...someStamp, session: '' },
   ])
     assert.equal(
       codeOf(() => encodeDraft(draft, stamp, sha256)),

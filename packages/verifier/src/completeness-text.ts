@@ -71,7 +71,7 @@ function answer({ verdict, range, holesTotal, gaps, openIntentsTotal }: Complete
 }
 
 function sessionLine({ session, component, firstEntry, lastEntry, ...fate }: SessionFate): string {
-  const who = component ?? 'tool'
+  const who = component ?? (fate.end === 'tool' ? 'tool' : 'no boot')
   const beats =
     fate.heartbeats === 0 ? '' : `, counted by ${count(fate.heartbeats, 'heartbeat', 'heartbeats')}`
   return `  session     ${session} (${who}): ${count(fate.records, 'record', 'records')}, entries ${firstEntry} to ${lastEntry}${beats}, ${ENDS[fate.end]}`

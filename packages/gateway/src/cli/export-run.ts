@@ -15,13 +15,13 @@ import type {
   Selection,
   WrittenBundle,
 } from '../evidence.ts'
-import { readHead } from '../follow.ts'
 import { systemClock } from '../platform.ts'
 import { CommandError, messageOf } from './errors.ts'
 import { evidenceAddenda, evidenceLog } from './evidence-log.ts'
 import { openRecorder, recordExport } from './export-record.ts'
 import { findFolders, locateLog, unsealingAt } from './log-place.ts'
 import type { LocatedLog, LogQuestion } from './log-place.ts'
+import { policyIn, readWitnessedHead } from './witness-policy.ts'
 import { counted, DONE, escapeText, print, printJson, say } from './terminal.ts'
 import type { Io } from './terminal.ts'
 
@@ -61,7 +61,8 @@ export async function runExport(
     await refuseExisting(wanted.target)
     const given = await readGiven(wanted, log)
     const addenda = evidenceAddenda(dataDir, unsealing)
-    const before = evidenceLog(log, await readHead(log))
+    const policy = policyIn(given.policy)
+    const before = evidenceLog(log, await readWitnessedHead(log, policy))
     const selection = await selectEvidence(await choose(log, before), wanted.opening, {
       log: before,
       addenda,
@@ -69,7 +70,8 @@ export async function runExport(
     })
     const recorded = await putOnRecord(wanted, dataDir, selection)
     // Read again: what was just recorded is in it.
-    const after = recorded.length === 0 ? before : evidenceLog(log, await readHead(log))
+    const after =
+      recorded.length === 0 ? before : evidenceLog(log, await readWitnessedHead(log, policy))
     const written = await writeBundle({
       ...given,
       target: wanted.target,

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { sha256Hex } from '../platform.ts'
+import { sha256Hex } from '../cryptography.ts'
 
 /** What program this is: its version, and a SHA-256 (hex) over the paths and contents of its files, in order of path. */
 export function program(): { version: string; binary: string } {

@@ -1,7 +1,8 @@
 /** `countersign signer`: from the configuration on one host, or with all that it needs said on the command line on another. */
 import { readFile } from 'node:fs/promises'
 import { parseSkey } from '@countersign/tlog/key'
-import { sha256, systemClock } from '../platform.ts'
+import { sha256 } from '../cryptography.ts'
+import { systemClock } from '../platform.ts'
 import { createSignerState, runSigner } from '../witness.ts'
 import { readArguments, usageError } from './arguments.ts'
 import { CommandError, messageOf } from './errors.ts'

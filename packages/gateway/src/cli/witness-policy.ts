@@ -7,9 +7,10 @@ import { parsePolicy, sameKey } from '@countersign/tlog/witness-policy'
 import type { WitnessPolicy } from '@countersign/tlog/witness-policy'
 import { cosignersOf, knownKeys, quorumOf } from '@countersign/verifier/witnesses'
 import type { Cosigner, Quorum } from '@countersign/verifier/witnesses'
-import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
+import { ed25519Verify, mlDsa44, sha256 } from '../cryptography.ts'
 import { CommandError, messageOf } from './errors.ts'
-import { broken } from '../follow.ts'
+import { broken, readHead } from '../follow.ts'
+import type { Head, PublishedLog } from '../follow.ts'
 
 /** How far a checkpoint has come. */
 export interface Witnessed {
@@ -26,11 +27,24 @@ export async function readPolicy(file: string): Promise<WitnessPolicy> {
   try {
     return parsePolicy(await readFile(file), sha256)
   } catch (cause) {
-    throw new CommandError('CANNOT_RUN', `could not use the policy ${file}: ${messageOf(cause)}`, {
-      cause,
-      hint: "it is a file of c2sp.org/tlog-policy: 'witness', 'group' and 'quorum' lines",
-    })
+    throw unusable(`the policy ${file}`, cause)
   }
+}
+
+/** A policy that was read already. @throws {CommandError} `CANNOT_RUN`, with the line that is wrong */
+export function policyIn(text: string): WitnessPolicy {
+  try {
+    return parsePolicy(text, sha256)
+  } catch (cause) {
+    throw unusable('the policy', cause)
+  }
+}
+
+function unusable(policy: string, cause: unknown): CommandError {
+  return new CommandError('CANNOT_RUN', `could not use ${policy}: ${messageOf(cause)}`, {
+    cause,
+    hint: "it is a file of c2sp.org/tlog-policy: 'witness', 'group' and 'quorum' lines",
+  })
 }
 
 /** The policy, which also takes the logs whose keys are trusted anyway. */
@@ -64,6 +78,28 @@ export async function witnessedBy(
   } catch (cause) {
     if (!(cause instanceof TlogError)) throw cause
     throw broken(`a cosignature of its checkpoint is not to be trusted: ${cause.message}`, cause)
+  }
+}
+
+/** How long the quorum is waited for, where a log is witnessed and its newest checkpoint is not yet. */
+const WITNESSED_WITHIN_MS = 10_000
+
+/**
+ * The newest checkpoint; with a policy, the first that its quorum cosigned: cosignatures follow a signature, so that of a moment ago
+ * may lack them. When they do not come in time it is the newest one as it is, and whoever demands the quorum will find it unmet.
+ * @throws {FollowError}
+ */
+export async function readWitnessedHead(
+  log: PublishedLog,
+  policy: WitnessPolicy | undefined,
+): Promise<Head> {
+  const tooLate = AbortSignal.timeout(WITNESSED_WITHIN_MS)
+  for (;;) {
+    const head = await readHead(log)
+    if (policy === undefined || tooLate.aborted) return head
+    const { quorum } = await witnessedBy(head.note, { keys: log.keys, policy })
+    if (quorum?.met === true) return head
+    await log.source.changed(tooLate)
   }
 }
 

@@ -1,7 +1,7 @@
 /** Reads `countersign.yaml`, checks it as a whole, and says everything that is wrong with it at once. */
 import { readFile, stat } from 'node:fs/promises'
 import { dirname, resolve as resolvePath } from 'node:path'
-import { sha256Hex } from '../platform.ts'
+import { sha256Hex } from '../cryptography.ts'
 import { crossCheck } from './cross-check.ts'
 import type { Finding } from './cross-check.ts'
 import { ConfigError, keyText, problemLine } from './errors.ts'

@@ -8,7 +8,7 @@ import {
   QUORUM_NONE,
 } from '@countersign/tlog/witness-policy'
 import type { WitnessPolicy } from '@countersign/tlog/witness-policy'
-import { sha256 } from '../platform.ts'
+import { sha256 } from '../cryptography.ts'
 import type { Finding } from './cross-check.ts'
 import type { Config } from './schema.ts'
 

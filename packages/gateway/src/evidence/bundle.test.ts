@@ -4,7 +4,7 @@ import { cosign } from '@countersign/tlog/cosignature'
 import { formatVkey, keyId, SignatureType } from '@countersign/tlog/key'
 import { parseNote } from '@countersign/tlog/note'
 import { logKey, testKey } from '@countersign/verifier/sample-log.testing'
-import { ed25519PublicKey, ed25519Sign, sha256 } from '../platform.ts'
+import { ed25519PublicKey, ed25519Sign, sha256 } from '../cryptography.ts'
 import type { Finding } from '@countersign/verifier/finding'
 import { findByTime, findSession } from './places.ts'
 import { ALICE, BOB, FIRST_SESSION, SECOND_SESSION, START_MS, tellStory } from './testing/story.ts'
@@ -122,6 +122,18 @@ test('without a key of the reader’s own a bundle only fits together', async ()
   assert.deepEqual(
     [report.verified, report.findings.map(({ code, path }) => `${code} ${path}`)],
     [false, ['KEY_UNTRUSTED policy']],
+  )
+})
+
+test('of two keys that a log signs with, its reader may know one', async () => {
+  const policy = `log ${logKey.vkey}\nlog ${testKey(2).vkey}\nquorum none\n`
+  const scope = { kind: 'record', indexes: [0] } as const
+  const { zip } = await bundleOf(story, { scope, request: { policy } })
+  assert.deepEqual((await check(zip, [logKey.vkey])).report.findings, none)
+  const { report } = await check(zip, [testKey(2).vkey])
+  assert.deepEqual(
+    report.findings.map(({ code }) => code),
+    ['CHECKPOINT_SIGNATURE'],
   )
 })
 

@@ -19,7 +19,7 @@ ${about(facts)}
 **What it cannot.** That everything that happened was recorded, and that what was recorded was true. It shows that these
 records are the ones that were signed, in the order that was signed, and that nothing in them was changed since.
 
-You need one thing from elsewhere: the **key of the log** (\`log.vkey\`, one line), from whoever runs the log, from their
+You need one thing from elsewhere: the **key of the log** (\`log.vkey\`), from whoever runs the log, from their
 website, or from someone who has audited it before. Everything else is in here. A bundle that is checked only by the keys it
 brought along shows that it fits together, not whose it is.
 
@@ -111,7 +111,7 @@ two bytes of length; \`tile/0/000\` holds their leaf hashes, SHA-256(0x00 || rec
     xxd -p -c 32 tile/0/000 | head -n 1
 
 The hash over a full tile (RFC 6962, pair by pair) stands in the tile of the next level. If this is the whole log, Tessera's
-\`fsck -storage_url=file://$PWD -public_key=log.vkey\` checks all of it.
+\`fsck -storage_url=file://$PWD -public_key=FILE\` checks all of it, with the first line of \`log.vkey\` in FILE.
 `
 
 const byConsistency = `

@@ -4,7 +4,7 @@ import { parsePolicy } from '@countersign/tlog/witness-policy'
 import { checkBundle } from '@countersign/verifier/bundle/check'
 import { nodeBundleCrypto, fileAccess } from '@countersign/verifier/bundle-file'
 import type { RandomAccess } from '@countersign/verifier/bundle/zip-reader'
-import { sha256 } from '../platform.ts'
+import { sha256 } from '../cryptography.ts'
 import { EvidenceError } from './errors.ts'
 import type { BundleRequest, WrittenBundle } from './write-bundle.ts'
 

@@ -7,7 +7,8 @@ import { mkdir, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promise
 import { dirname, join } from 'node:path'
 import { TILE_WIDTH, tilePath } from '@countersign/tlog/tile'
 import type { Tile } from '@countersign/tlog/tile'
-import { replaceFile, sha256Hex, syncDirectory, takeLock, writeDurably } from '../platform.ts'
+import { sha256Hex } from '../cryptography.ts'
+import { replaceFile, syncDirectory, takeLock, writeDurably } from '../platform.ts'
 import type { Lock } from '../platform.ts'
 import { FollowError, messageOf } from './errors.ts'
 

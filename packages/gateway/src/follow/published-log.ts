@@ -20,7 +20,7 @@ import {
 } from '@countersign/tlog/tile'
 import { QUORUM_NONE } from '@countersign/tlog/witness-policy'
 import type { WitnessPolicy } from '@countersign/tlog/witness-policy'
-import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
+import { ed25519Verify, mlDsa44, sha256 } from '../cryptography.ts'
 import { broken, FollowError, messageOf } from './errors.ts'
 import type { LogSource } from './log-source.ts'
 

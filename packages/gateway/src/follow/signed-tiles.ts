@@ -15,7 +15,7 @@ import {
   TILE_WIDTH,
 } from '@countersign/tlog/tile'
 import type { Tile } from '@countersign/tlog/tile'
-import { sha256 } from '../platform.ts'
+import { sha256 } from '../cryptography.ts'
 import { broken, messageOf } from './errors.ts'
 import type { FollowError } from './errors.ts'
 import type { Head } from './published-log.ts'

@@ -1,7 +1,7 @@
 /** API keys, in memory: from the text a client presents to an actor. */
 import { timingSafeEqual } from 'node:crypto'
 import type { Actor, CredentialDefect, CredentialKind } from '@countersign/record/vocabulary'
-import { sha256 } from '../platform.ts'
+import { sha256 } from '../cryptography.ts'
 import { fingerprintOf, provenActor, worthless } from './actors.ts'
 import type { Naming, Subject } from './actors.ts'
 import type { ApiKeyEntry } from './api-key-file.ts'

@@ -7,7 +7,7 @@ import { openSalts } from '@countersign/record/salt'
 import type { Actor, Captured, Decision } from '@countersign/record/vocabulary'
 import fc from 'fast-check'
 import type { Observed } from '../capture.ts'
-import { sha256 } from '../platform.ts'
+import { sha256 } from '../cryptography.ts'
 import { openTranscriber } from './transcriber.ts'
 
 const id = '019a0000-0000-7000-8000-000000000001'

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { encodeDraft } from '@countersign/record/encode'
 import type { Lifecycle, UnstampedLeaf } from '@countersign/record/leaf'
 import fc from 'fast-check'
-import { sha256 } from '../platform.ts'
+import { sha256 } from '../cryptography.ts'
 import { unfinished } from './unfinished.ts'
 
 const session = '01990000-0000-7000-8000-000000000000'

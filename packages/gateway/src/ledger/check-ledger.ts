@@ -11,7 +11,7 @@ import { CompactRange } from '@countersign/tlog/compact-range'
 import { hashLeaf } from '@countersign/tlog/hash'
 import { parseTilePath, tilePath, tilesForSize, tileWidth } from '@countersign/tlog/tile'
 import type { Tile } from '@countersign/tlog/tile'
-import { sha256 } from '../platform.ts'
+import { sha256 } from '../cryptography.ts'
 import { addendaOf, entriesOf, faultOf } from './entries.ts'
 import { corrupt, LedgerError, messageOf } from './errors.ts'
 import { layoutOf, PACK_LEAVES } from './layout.ts'
@@ -92,12 +92,13 @@ class Check {
   async addenda(published: number): Promise<void> {
     for (let group = 0; group * PACK_LEAVES < published; group++) {
       const present = new Set<number>()
-      for await (const { leafIndex, ordinal, content } of readPack(this.#layout.dataDir, group)) {
+      for await (const packed of readPack(this.#layout.dataDir, group)) {
+        const { leafIndex, ordinal, content, isIntact } = packed
         // What an unfinished publication left lies beyond the published size.
         if (leafIndex >= published) break
         const digest = this.#digests[leafIndex]?.[ordinal]
-        if (digest === undefined || !isNamed(digest, { content }))
-          throw this.#wrong(leafIndex, ordinal, 'other')
+        if (!isIntact || digest === undefined || !isNamed(digest, { content }))
+          throw this.#wrong(leafIndex, ordinal, isIntact ? 'other' : 'damaged')
         present.add(leafIndex * 256 + ordinal)
       }
       this.#absent(group, Math.min(published, (group + 1) * PACK_LEAVES), present)

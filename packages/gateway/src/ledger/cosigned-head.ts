@@ -8,7 +8,7 @@ import { formatNote, openNote, parseNote } from '@countersign/tlog/note'
 import type { NoteSignature } from '@countersign/tlog/note'
 import { evaluateQuorum } from '@countersign/tlog/witness-policy'
 import type { PolicyWitness, WitnessPolicy } from '@countersign/tlog/witness-policy'
-import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
+import { ed25519Verify, mlDsa44, sha256 } from '../cryptography.ts'
 import type { Head } from './recovery.ts'
 
 /** A cosignature that verified. */

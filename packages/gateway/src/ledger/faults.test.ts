@@ -283,7 +283,7 @@ test('a ledger whose disk is full when a segment is needed stops, and loses noth
       }
     }
     const { code, stderr } = await ledger.exited
-    equal(code, 2)
+    equal(code, 2, stderr)
     match(stderr, /countersign: error: could not make the next segment/)
     execFileSync('mount', ['-o', 'remount,size=64m', wal])
     const again = log.own(await runLedger(log.ledger))

@@ -3,7 +3,7 @@ import { parseVkey } from '@countersign/tlog/key'
 import type { VerifierKey } from '@countersign/tlog/key'
 import { openNote } from '@countersign/tlog/note'
 import type { VerifiedSignature } from '@countersign/tlog/note'
-import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
+import { ed25519Verify, mlDsa44, sha256 } from '../cryptography.ts'
 
 /** Reads the keys of a log, one a line; none of nothing. @throws {TlogError} for a key that is none */
 export function parseLogKeys(text: string = ''): VerifierKey[] {

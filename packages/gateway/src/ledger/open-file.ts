@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs'
-import { namingFile } from '../platform.ts'
+import { systemError } from './errors.ts'
 
-/** Opens a file for some synchronous work, and closes it. @throws the error of the operating system, naming the file. */
+/** Opens a file for some synchronous work, and closes it. @throws {LedgerError} `LEDGER_IO`, naming the file. */
 export function withFileSync<T>(path: string, flags: string, work: (file: number) => T): T {
   try {
     const file = openSync(path, flags)
@@ -11,6 +11,6 @@ export function withFileSync<T>(path: string, flags: string, work: (file: number
       closeSync(file)
     }
   } catch (error) {
-    throw namingFile(error, path)
+    throw systemError('LEDGER_IO', `could not use ${path}`, error)
   }
 }

@@ -12,7 +12,7 @@ import { ADDENDUM_BYTES_MAX, ENVELOPE_BYTES_MAX } from './limits.ts'
 import { readPack } from './pack-record.ts'
 import type { PackedAddendum } from './pack-record.ts'
 import { isNamed, PackWriter, readAddenda } from './packs.ts'
-import { sha256 } from '../platform.ts'
+import { sha256 } from '../cryptography.ts'
 
 async function withFolder(work: (dataDir: string) => Promise<void>): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), 'countersign-packs-'))

@@ -7,8 +7,10 @@
 import { mkdir, open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { namingFile, sha256, syncDirectory } from '../platform.ts'
+import { sha256 } from '../cryptography.ts'
+import { syncDirectory } from '../platform.ts'
 import type { StoredAddendum } from './entries.ts'
+import { systemError } from './errors.ts'
 import {
   layoutOf,
   PACK_LEAVES,
@@ -122,7 +124,7 @@ export class PackWriter {
       await this.#flush()
       await file.datasync()
     } catch (error) {
-      throw namingFile(error, this.#path)
+      throw systemError('LEDGER_UNAVAILABLE', `could not write ${this.#path}`, error)
     } finally {
       this.#file = undefined
       await file.close()

@@ -6,13 +6,13 @@ import { encodeDraft } from '@countersign/record/encode'
 import { openIds } from '@countersign/record/id'
 import type { Lifecycle } from '@countersign/record/leaf'
 import { parseSkey } from '@countersign/tlog/key'
-import { ed25519PublicKey, sha256, takeLock } from '../platform.ts'
-import type { Clock, Lock } from '../platform.ts'
+import { ed25519PublicKey, sha256 } from '../cryptography.ts'
+import type { Clock } from '../platform.ts'
 import { checkIdentity } from './create.ts'
 import { entriesOf, putEntry, sectionBytes } from './entries.ts'
 import { LedgerError, messageOf } from './errors.ts'
+import { lockFolder } from './folder-lock.ts'
 import { layoutOf } from './layout.ts'
-import type { Layout } from './layout.ts'
 import {
   BATCH_BYTES_MAX,
   CHECKPOINT_INTERVAL_MS,
@@ -95,7 +95,7 @@ export async function runLedger(options: LedgerOptions): Promise<RunningLedger> 
   const layout = layoutOf(options.dataDir)
   const limits = checkLimits(options)
   await checkIdentity(layout, options.origin)
-  const lock = lockOf(layout)
+  const lock = lockFolder(layout)
   try {
     const recovered = await recover(layout, {
       origin: options.origin,
@@ -388,24 +388,6 @@ class Core implements Backend {
     if (index < size) return
     throw new LedgerError('LEDGER_RANGE', `could not find record ${index}: the log has ${size}`)
   }
-}
-
-function lockOf({ dataDir, lock: path }: Layout): Lock {
-  let lock: Lock | undefined
-  try {
-    lock = takeLock(path)
-  } catch (cause) {
-    throw new LedgerError('LEDGER_IO', `could not lock the log: ${path}: ${messageOf(cause)}`, {
-      cause,
-      hint: 'look at the disk; the lock holds nothing, and may be deleted while no ledger runs',
-    })
-  }
-  if (lock !== undefined) return lock
-  throw new LedgerError(
-    'LEDGER_IN_USE',
-    `could not open the log in ${dataDir}: another process uses it (${path})`,
-    { hint: 'stop the other process; one log has one writer' },
-  )
 }
 
 /** Where the checkpoints of at least so many records come from. */

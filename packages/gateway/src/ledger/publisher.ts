@@ -6,7 +6,7 @@
 import { hashLeaf } from '@countersign/tlog/hash'
 import { tilesBetween } from '@countersign/tlog/tile'
 import type { Tile } from '@countersign/tlog/tile'
-import { sha256 } from '../platform.ts'
+import { sha256 } from '../cryptography.ts'
 import { addendaCount, addendaOf, eachEntry, entriesOf } from './entries.ts'
 import { corrupt, systemError } from './errors.ts'
 import type { Frame } from './frame.ts'

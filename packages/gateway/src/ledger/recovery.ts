@@ -8,7 +8,7 @@ import { parseCheckpoint } from '@countersign/tlog/checkpoint'
 import type { VerifierKey } from '@countersign/tlog/key'
 import { parseNote } from '@countersign/tlog/note'
 import { toTreeSize } from '@countersign/tlog/size'
-import { namingFile, syncDirectory } from '../platform.ts'
+import { syncDirectory } from '../platform.ts'
 import { faultOf } from './entries.ts'
 import { corrupt, CORRUPT_HINT, LedgerError, messageOf, systemError } from './errors.ts'
 import type { Layout } from './layout.ts'
@@ -157,7 +157,7 @@ export async function readHead(
 ): Promise<Head | undefined> {
   if (!(await readdir(layout.log)).includes('checkpoint')) return undefined
   const note = await readFile(layout.checkpoint, 'utf8').catch((error: unknown) => {
-    throw namingFile(error, layout.checkpoint)
+    throw systemError('LEDGER_IO', `could not read ${layout.checkpoint}`, error)
   })
   const place = { path: layout.checkpoint, byte: 0 }
   try {

@@ -6,8 +6,8 @@ import { mkdir, readFile, rmdir, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { checkTileBytes, tilePath } from '@countersign/tlog/tile'
 import type { Tile } from '@countersign/tlog/tile'
-import { namingFile, replaceFile, syncDirectory, writeDurably } from '../platform.ts'
-import { corrupt } from './errors.ts'
+import { replaceFile, syncDirectory, writeDurably } from '../platform.ts'
+import { corrupt, systemError } from './errors.ts'
 import type { Layout } from './layout.ts'
 import { PUBLISH_FILES_MAX } from './limits.ts'
 
@@ -114,7 +114,7 @@ export class TileStore {
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
         throw corrupt({ path: whole, byte: 0 }, 'it is missing')
-      throw namingFile(error, whole)
+      throw systemError('LEDGER_UNAVAILABLE', `could not read ${whole}`, error)
     }
   }
 }

@@ -3,7 +3,7 @@ import test from 'node:test'
 import * as fc from 'fast-check'
 import { CompactRange } from '@countersign/tlog/compact-range'
 import { hashLeaf } from '@countersign/tlog/hash'
-import { sha256 } from '../platform.ts'
+import { sha256 } from '../cryptography.ts'
 import { putEntry } from './entries.ts'
 import { Tree } from './tree.ts'
 

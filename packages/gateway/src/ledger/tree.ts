@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { emptyRoot } from '@countersign/tlog/hash'
 import { nodeFromTile, placeOfNode, tilePath } from '@countersign/tlog/tile'
 import type { Tile } from '@countersign/tlog/tile'
-import { sha256, sha256Into } from '../platform.ts'
+import { sha256, sha256Into } from '../cryptography.ts'
 import { eachEntry } from './entries.ts'
 
 const HASH_BYTES = 32

@@ -329,9 +329,11 @@ function unlessMissing(error: unknown): void {
   if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
 }
 
-/** A disk that is nearly full writes less than it was asked to, without an error. */
+/** A disk that is nearly full writes less than it was asked to, without an error: then it is the error that the next byte would be. */
 function checkWritten(written: number, wanted: number): void {
-  if (written !== wanted) throw new Error(`wrote ${written} of ${wanted} bytes: the disk is full`)
+  if (written === wanted) return
+  const message = `ENOSPC: wrote ${written} of ${wanted} bytes: the disk is full`
+  throw Object.assign(new Error(message), { code: 'ENOSPC', syscall: 'write' })
 }
 
 function openPrepared(path: string): Segment {

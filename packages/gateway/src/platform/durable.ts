@@ -59,7 +59,7 @@ export async function syncDirectory(path: string): Promise<void> {
 }
 
 /** An error that says which file: the system's own does so for open and rename, and not for write, sync and close. */
-export function namingFile(error: unknown, path: string): unknown {
+function namingFile(error: unknown, path: string): unknown {
   if (error instanceof Error && 'syscall' in error && !error.message.includes(path))
     error.message += ` '${path}'`
   return error

@@ -14,7 +14,8 @@ import {
   SEALING_KEY_BYTES,
   SEALING_SALT_BYTES,
 } from '@countersign/tlog/chunked-encryption'
-import { Lru, sealPrimitives } from '../platform.ts'
+import { sealPrimitives } from '../cryptography.ts'
+import { Lru } from '../platform.ts'
 import { openKeyStore } from './key-store.ts'
 import type { KeyStore, KeyStoreOptions } from './key-store.ts'
 import { wrapKey } from './key-wrap.ts'

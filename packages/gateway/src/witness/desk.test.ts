@@ -1,7 +1,7 @@
 import { deepEqual, equal, rejects } from 'node:assert/strict'
 import { test } from 'node:test'
 import { emptyRoot } from '@countersign/tlog/hash'
-import { sha256 } from '../platform.ts'
+import { sha256 } from '../cryptography.ts'
 import { Desk } from './desk.ts'
 import type { Accepted } from './desk.ts'
 import { WitnessError } from './errors.ts'

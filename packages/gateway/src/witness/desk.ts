@@ -9,7 +9,7 @@ import { equalBytes } from '@countersign/tlog/hash'
 import type { VerifierKey } from '@countersign/tlog/key'
 import { formatNote, openNote } from '@countersign/tlog/note'
 import { verifyWitnessConsistency } from '@countersign/tlog/proof'
-import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
+import { ed25519Verify, mlDsa44, sha256 } from '../cryptography.ts'
 import { WitnessError } from './errors.ts'
 import type { Fork } from './evidence.ts'
 

@@ -6,7 +6,7 @@ import { parseVkey, SignatureType } from '@countersign/tlog/key'
 import { openNote } from '@countersign/tlog/note'
 import { makeLog, ORIGIN } from '../ledger/testing/setup.ts'
 import { checkLedger, layoutOf, runLedger } from '../ledger.ts'
-import { ed25519Verify, mlDsa44, sha256 } from '../platform.ts'
+import { ed25519Verify, mlDsa44, sha256 } from '../cryptography.ts'
 import { makeKey, runSigner } from '../witness.ts'
 
 test('each published checkpoint is signed with both keys, and either alone is enough to believe it', async () => {

@@ -11,7 +11,7 @@ import {
 } from '@countersign/tlog/key'
 import type { SignerKey, VerifierKey } from '@countersign/tlog/key'
 import { signNote } from '@countersign/tlog/note'
-import { ed25519PublicKey, ed25519Sign, mlDsa44, sha256 } from '../platform.ts'
+import { ed25519PublicKey, ed25519Sign, mlDsa44, sha256 } from '../cryptography.ts'
 import { messageOf, WitnessError } from './errors.ts'
 import { KEYS_MAX, LOG_KEYS_MAX, LOGS_MAX, NAME_BYTES_MAX } from './limits.ts'
 

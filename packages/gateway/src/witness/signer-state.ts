@@ -6,7 +6,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { emptyRoot } from '@countersign/tlog/hash'
-import { sha256 } from '../platform.ts'
+import { sha256 } from '../cryptography.ts'
 import { codeOf, DISK_HINT, messageOf, WitnessError } from './errors.ts'
 import { Slots } from './slots.ts'
 import type { SlotFormat } from './slots.ts'

@@ -11,7 +11,7 @@ import { parseSkey, parseVkey } from '@countersign/tlog/key'
 import { formatNote, openNote, signNote } from '@countersign/tlog/note'
 import { makeKey, makeLog, ORIGIN } from '../ledger/testing/setup.ts'
 import type { TestLog } from '../ledger/testing/setup.ts'
-import { ed25519Sign, ed25519Verify, sha256 } from '../platform.ts'
+import { ed25519Sign, ed25519Verify, sha256 } from '../cryptography.ts'
 import { createSignerState, runSigner } from '../witness.ts'
 
 const run = promisify(execFile)

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { parseVkey, SignatureType } from '@countersign/tlog/key'
-import { sha256 } from '../platform.ts'
+import { sha256 } from '../cryptography.ts'
 import type { Clock } from '../platform.ts'
 import { Desk } from './desk.ts'
 import { WitnessError } from './errors.ts'

@@ -7,7 +7,7 @@
 import { parseCheckpoint } from '@countersign/tlog/checkpoint'
 import { emptyRoot } from '@countersign/tlog/hash'
 import { parseNote } from '@countersign/tlog/note'
-import { sha256 } from '../platform.ts'
+import { sha256 } from '../cryptography.ts'
 import { codeOf, DISK_HINT, messageOf, WitnessError } from './errors.ts'
 import { LOGS_MAX, STATE_SLOT_BYTES } from './limits.ts'
 import { Slots } from './slots.ts'

@@ -10,7 +10,7 @@ import { ADD_CHECKPOINT_BYTES_MAX, TLOG_SIZE_TYPE } from '@countersign/tlog/add-
 import { parseVkey } from '@countersign/tlog/key'
 import { openNote } from '@countersign/tlog/note'
 import type { VerifiedSignature } from '@countersign/tlog/note'
-import { ed25519Verify, mlDsa44, sha256, sha256Hex } from '../platform.ts'
+import { ed25519Verify, mlDsa44, sha256, sha256Hex } from '../cryptography.ts'
 import { CONNECTIONS_MAX, LOG_KEYS_MAX, LOGS_MAX, SPLITS_PER_LOG_MAX } from './limits.ts'
 import { UNPROVEN_PER_LOG_MAX } from './limits.ts'
 import { runWitness } from '../witness.ts'

@@ -4,7 +4,7 @@
  */
 import { SignatureType } from '@countersign/tlog/key'
 import { formatNote, parseNote } from '@countersign/tlog/note'
-import { sha256Hex } from '../platform.ts'
+import { sha256Hex } from '../cryptography.ts'
 import type { Clock } from '../platform.ts'
 import { Desk } from './desk.ts'
 import type { Answer } from './desk.ts'

@@ -12,7 +12,7 @@ import { inclusionProofAsync } from '@countersign/tlog/proof'
 import { nodeFromTile, placeOfNode, TILE_WIDTH, tilePath, tileWidth } from '@countersign/tlog/tile'
 import { logKey, SampleLog } from '@countersign/verifier/sample-log.testing'
 import { createCipheriv, createHmac } from 'node:crypto'
-import { sha256 } from '../../platform.ts'
+import { sha256 } from '../../cryptography.ts'
 import type { EvidenceAddenda, EvidenceLog, StoredAddendum } from '../log.ts'
 
 export const ALICE = 'a11ce000000000000000000000000000'

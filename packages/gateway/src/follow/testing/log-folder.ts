@@ -12,7 +12,7 @@ import { keyId, SignatureType } from '@countersign/tlog/key'
 import type { VerifierKey } from '@countersign/tlog/key'
 import { formatNote, signNote } from '@countersign/tlog/note'
 import { tilePath, tilesForSize, TILE_WIDTH } from '@countersign/tlog/tile'
-import { ed25519PublicKey, ed25519Sign, sha256 } from '../../platform.ts'
+import { ed25519PublicKey, ed25519Sign, sha256 } from '../../cryptography.ts'
 import { openLogSource } from '../log-source.ts'
 import type { PublishedLog } from '../published-log.ts'
 

@@ -5,7 +5,7 @@
 import { encodeDraft } from '@countersign/record/encode'
 import { openIds } from '@countersign/record/id'
 import type { AcknowledgementLevel } from '@countersign/record/vocabulary'
-import { sha256 } from '../../platform.ts'
+import { sha256 } from '../../cryptography.ts'
 import { putEntry, sectionBytes } from '../entries.ts'
 import { LedgerError } from '../errors.ts'
 import { Link } from '../link.ts'
