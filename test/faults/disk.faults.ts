@@ -1,7 +1,7 @@
 /** Disks that are full, that may no longer be written, and that are slow. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -18,6 +18,7 @@ import { attach, threadsOf, whyNoStrace } from './strace.ts'
 /** Room for the log as it is, and little more. */
 const SMALL_BYTES = 1_600_000
 const APPENDS_MAX = 500
+const IMAGE_BYTES: number = 48 * 1024 * 1024
 let template: Scene
 
 before(async () => {
@@ -85,7 +86,8 @@ test('a disk that becomes read-only under a running ledger and signer', async (t
   t.after(async () => rm(folder, { recursive: true }))
   const image = join(folder, 'ext4')
   if (findCommand('mkfs.ext4') === undefined) return t.skip('there is no mkfs.ext4 here')
-  execFileSync('truncate', ['-s', '48M', image])
+  await writeFile(image, '')
+  await truncate(image, IMAGE_BYTES)
   execFileSync(findCommand('mkfs.ext4') ?? '', ['-q', '-F', image])
   await using disk = await mounted('-o', 'loop', image)
   if (disk === undefined) return t.skip('mounting a file system needs root')

@@ -55,9 +55,10 @@ export class Evidence {
     return client
   }
 
-  /** Appends, and notes what was promised. False when the ledger is away; the draft is kept for its return. */
+  /** Appends, and notes what was promised. False when the ledger is away; a draft that the client took is kept for its return. */
   async append(draft: Draft, level: 'D0' | 'D1' = 'D0'): Promise<boolean> {
-    const client = await this.connect()
+    const client = await this.#connected()
+    if (client === undefined) return false
     this.#accepted += 1
     try {
       await client.append(draft, {
@@ -86,6 +87,14 @@ export class Evidence {
     return (await this.#ask(async (client) => (await client.publish(), true))) ?? false
   }
 
+  /** Nothing when the ledger went before the first connection. */
+  async #connected(): Promise<Ledger | undefined> {
+    return await this.connect().catch((error: unknown) => {
+      assert.ok(error instanceof LedgerError && error.code === 'LEDGER_UNAVAILABLE', String(error))
+      return undefined
+    })
+  }
+
   /** A checkpoint that somebody saw. */
   keep(note: string): void {
     this.#checkpoints.add(note)
@@ -93,7 +102,8 @@ export class Evidence {
 
   /** What was asked, or nothing when the ledger cannot answer now. */
   async #ask<T>(question: (client: Ledger) => Promise<T>): Promise<T | undefined> {
-    const client = await this.connect()
+    const client = await this.#connected()
+    if (client === undefined) return undefined
     const away = new Promise<undefined>((resolve) => {
       this.#down = () => resolve(undefined)
     })

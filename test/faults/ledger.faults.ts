@@ -19,11 +19,11 @@ before(async () => {
 after(async () => template?.[Symbol.asyncDispose]())
 
 test('a ledger at work', { skip }, async (t) => {
-  await runTrials(t, { name: 'ledger at work', open: atWork })
+  await runTrials(t, { name: 'ledger at work', sample: 2, open: atWork })
 })
 
 test('a ledger that starts', { skip }, async (t) => {
-  await runTrials(t, { name: 'ledger at start', open: atStart })
+  await runTrials(t, { name: 'ledger at start', sample: 1, open: atStart })
 })
 
 async function atWork(): Promise<Stage> {

@@ -6,9 +6,6 @@ import type { Call, Fault, Point, Thread } from './strace.ts'
 import { noteOutcome, notePossible } from './outcomes.ts'
 import type { Outcome } from './outcomes.ts'
 
-/** How many points of each thread, kind and fault are tried: a sample, spread evenly, unless all are wanted. */
-const SAMPLE = 2
-
 export interface Trial {
   readonly point: Point
   readonly fault: Fault
@@ -37,9 +34,12 @@ export async function tryPoints(
   {
     process: name,
     points,
+    sample,
     attempt,
   }: {
     process: string
+    /** How many points of each thread, kind and fault are tried, unless all are wanted. */
+    sample: number
     points: readonly Point[]
     attempt: (trial: Trial) => Promise<Outcome>
   },
@@ -51,7 +51,7 @@ export async function tryPoints(
       notePossible(name, rowName(kind, fault), ofKind.length)
       for (const thread of ['main', 'pool'] as const) {
         const choice = ofKind.filter((point) => point.thread === thread)
-        trials.push(...spread(choice).map((point) => ({ point, fault })))
+        trials.push(...spread(choice, sample, fault).map((point) => ({ point, fault })))
       }
     }
   }
@@ -85,10 +85,12 @@ async function attemptNear(
 
 const rowName = (kind: string, fault: Fault): string => `${kind.padEnd(10)} ${fault}`
 
-function spread(points: readonly Point[]): Point[] {
-  if (wantsAll || points.length <= SAMPLE) return [...points]
-  const step = (points.length - 1) / (SAMPLE - 1)
-  return Array.from({ length: SAMPLE }, (_, n) => points[Math.round(n * step)]).filter(
-    (point) => point !== undefined,
-  )
+/** Some points, evenly; a single one is another for each fault. */
+function spread(points: readonly Point[], sample: number, fault: Fault): Point[] {
+  if (wantsAll || points.length <= sample) return [...points]
+  const place = (FAULTS.indexOf(fault) + 1) / (FAULTS.length + 1)
+  return Array.from({ length: sample }, (_, n) => {
+    const at = Math.floor(((n + place) * points.length) / sample)
+    return points[at]
+  }).filter((point) => point !== undefined)
 }

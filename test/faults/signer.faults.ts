@@ -19,11 +19,11 @@ before(async () => {
 after(async () => template?.[Symbol.asyncDispose]())
 
 test('a signer at work', { skip }, async (t) => {
-  await runTrials(t, { name: 'signer at work', open: atWork })
+  await runTrials(t, { name: 'signer at work', sample: 1, open: atWork })
 })
 
 test('a signer that starts', { skip }, async (t) => {
-  await runTrials(t, { name: 'signer at start', open: atStart })
+  await runTrials(t, { name: 'signer at start', sample: 1, open: atStart })
 })
 
 async function atWork(): Promise<Stage> {

@@ -26,15 +26,18 @@ export interface Stage extends AsyncDisposable {
 export interface Trials {
   /** For the table: which process, doing what. */
   readonly name: string
+  /** How many points of each thread, kind and fault are tried, unless all are wanted. */
+  readonly sample: number
   readonly open: () => Promise<Stage>
 }
 
 /** Counts the calls of an undisturbed run, and then fails them, one run each. */
-export async function runTrials(t: TestContext, { name, open }: Trials): Promise<void> {
+export async function runTrials(t: TestContext, { name, sample, open }: Trials): Promise<void> {
   const points = await withStage(open, pointsOf)
   await tryPoints(t, {
     process: name,
     points,
+    sample,
     attempt: async (trial) => withStage(open, async (stage) => fail(stage, trial)),
   })
 }

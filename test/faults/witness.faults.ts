@@ -24,11 +24,11 @@ const FIRST_SIZE = 100
 const ROUNDS = 4
 
 test('a witness at work', { skip }, async (t) => {
-  await runTrials(t, { name: 'witness at work', open: async () => makeStage(false) })
+  await runTrials(t, { name: 'witness at work', sample: 1, open: async () => makeStage(false) })
 })
 
 test('a witness that starts', { skip }, async (t) => {
-  await runTrials(t, { name: 'witness at start', open: async () => makeStage(true) })
+  await runTrials(t, { name: 'witness at start', sample: 1, open: async () => makeStage(true) })
 })
 
 async function makeStage(held: boolean): Promise<Stage> {

@@ -17,6 +17,7 @@ if (reason === undefined) {
   await import('./fsck.interop.ts')
   await import('./receipts.interop.ts')
   await import('./litewitness.interop.ts')
+  await import('./our-witness.interop.ts')
 } else if (process.argv.includes('--skip-without-go')) {
   say(`interop: skipped, because ${reason}; the programs of others are built with it`)
 } else {

@@ -41,6 +41,8 @@ const torchwood: Pinned = {
 export interface Tools {
   /** Tessera's check of a whole log. */
   readonly fsck: string
+  /** A log of Tessera's on disk, which has its checkpoints cosigned. */
+  readonly logger: string
   /** Torchwood's witness. */
   readonly litewitness: string
   /** `outsider/main.go`: a few lines around torchwood and golang.org/x/mod/sumdb. */
@@ -88,6 +90,7 @@ export async function runProgram(program: string, ...args: string[]): Promise<Ra
 async function installAll(say: (line: string) => void): Promise<Tools> {
   say(`with ${(await go(['env', 'GOVERSION'])).stdout.trim()} and node ${process.version}:`)
   const fsck = await install(tessera, 'cmd/fsck', say)
+  const logger = await install(tessera, 'cmd/examples/posix-oneshot', say)
   const litewitness = await install(torchwood, 'cmd/litewitness', say)
   const outsider = join(cache, 'outsider')
   const source = join(import.meta.dirname, 'outsider')
@@ -98,7 +101,7 @@ async function installAll(say: (line: string) => void): Promise<Tools> {
     if (module === torchwood.module || module === 'golang.org/x/mod')
       say(`  outsider     a few lines of ours around ${module} ${version}`)
   }
-  return { fsck, litewitness, outsider }
+  return { fsck, logger, litewitness, outsider }
 }
 
 async function install(

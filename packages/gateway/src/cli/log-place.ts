@@ -180,5 +180,8 @@ async function exists(path: string): Promise<boolean> {
 
 function unreadable(path: string, cause: unknown): never {
   const why = codeOf(cause) === 'ENOENT' ? 'there is no such file' : messageOf(cause)
-  throw new CommandError('CANNOT_RUN', `could not read ${path}: ${why}`, { cause })
+  throw new CommandError('CANNOT_RUN', `could not read ${path}: ${why}`, {
+    cause,
+    hint: 'it must be there, and this user must be able to read it',
+  })
 }

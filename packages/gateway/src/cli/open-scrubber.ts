@@ -21,7 +21,7 @@ import { openErasures } from './erasure-search.ts'
 import type { ErasureSearch } from './erasure-search.ts'
 import { CommandError, messageOf } from './errors.ts'
 import { locateLog } from './log-place.ts'
-import type { Opened } from './processes.ts'
+import type { Opened } from './commands/processes.ts'
 import { escapeText, say, sayError } from './terminal.ts'
 import type { Io } from './terminal.ts'
 

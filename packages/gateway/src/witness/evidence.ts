@@ -7,7 +7,7 @@ import { mkdir, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/pro
 import { join } from 'node:path'
 import { encodeBase64 } from '@countersign/tlog/base64'
 import { syncDirectory } from '../platform.ts'
-import { codeOf, messageOf, WitnessError } from './errors.ts'
+import { codeOf, DISK_HINT, messageOf, WitnessError } from './errors.ts'
 import { SPLITS_PER_LOG_MAX, UNPROVEN_PER_LOG_MAX } from './limits.ts'
 
 const VERSION = 1
@@ -148,7 +148,16 @@ export function evidenceFolder(statePath: string): string {
 
 /** The numbers of the pieces that are there, in order. */
 export async function numbersIn(folder: string): Promise<number[]> {
-  const names = await readdir(folder).catch(absent)
+  let names: string[] | undefined
+  try {
+    names = await readdir(folder).catch(absent)
+  } catch (cause) {
+    throw new WitnessError(
+      'WITNESS_STATE',
+      `could not read the evidence in ${folder}: ${messageOf(cause)}`,
+      { cause, hint: DISK_HINT },
+    )
+  }
   return (names ?? [])
     .filter((name) => /^\d{6}$/.test(name))
     .map(Number)
