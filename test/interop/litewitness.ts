@@ -20,6 +20,8 @@ const LOOK_INTERVAL_MS = 10
 export interface Litewitness extends AsyncDisposable {
   readonly name: string
   readonly vkey: string
+  /** Where a ledger of ours asks it. */
+  readonly url: string
   /** Makes a log known: what `witnessctl add-log` and `add-key` do. */
   addLog(origin: string, vkey: string): void
   addCheckpoint(body: string): Promise<{ status: number; type: string | null; text: string }>
@@ -49,6 +51,7 @@ export async function startLitewitness(): Promise<Litewitness> {
     return {
       name,
       vkey,
+      url,
       addLog: (origin, logVkey) => addLog(database, origin, logVkey),
       addCheckpoint: async (body) => {
         const answer = await fetch(`${url}/add-checkpoint`, { method: 'POST', body })

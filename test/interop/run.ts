@@ -18,6 +18,7 @@ if (reason === undefined) {
   await import('./receipts.interop.ts')
   await import('./litewitness.interop.ts')
   await import('./our-witness.interop.ts')
+  await import('./quorum.interop.ts')
 } else if (process.argv.includes('--skip-without-go')) {
   say(`interop: skipped, because ${reason}; the programs of others are built with it`)
 } else {
