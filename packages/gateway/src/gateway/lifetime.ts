@@ -106,6 +106,8 @@ export function openLifetime(options: LifetimeOptions): Lifetime {
       clearTimeout(timer)
       await beating
       clearTimeout(timer)
+      // After an outage the queue may still be full, and would refuse the gap, which nobody else remembers.
+      while (ledger.pending > 0) await ledger.status()
       await beat()
       await write({ kind: 'shutdown', component: 'gateway' })
     },
