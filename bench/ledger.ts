@@ -5,27 +5,41 @@
  * With `--peer tessera` it is held against Tessera's POSIX log on the same disk. With `--entries` it only grows a log of so many
  * records and tells how much memory ledger and verifier take (2 GB of disk for each million).
  */
-import { closeSync, fdatasyncSync, openSync, readdirSync, statSync, writeSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import {
+  closeSync,
+  fdatasyncSync,
+  openSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import type { Draft } from '../packages/record/src/leaf.ts'
 import { connectLedger } from '../packages/gateway/src/ledger.ts'
 import type { Ledger } from '../packages/gateway/src/ledger.ts'
+import { measureWitnessed } from '../packages/gateway/src/ledger/testing/measure-witnessed.ts'
 import { flow, pour } from '../packages/gateway/src/ledger/testing/pour.ts'
 import type { Flow } from '../packages/gateway/src/ledger/testing/pour.ts'
 import { makeDraft, makeLog, startProcess } from '../packages/gateway/src/ledger/testing/setup.ts'
 import type { TestLog, TestProcess } from '../packages/gateway/src/ledger/testing/setup.ts'
 import { ed25519Verify, sha256 } from '../packages/gateway/src/cryptography.ts'
 import { systemClock } from '../packages/gateway/src/platform.ts'
+import { openSealing, readTenantKey } from '../packages/gateway/src/seal.ts'
 import { parseVkey } from '../packages/tlog/src/key.ts'
 import { verifyReceipt } from '../packages/tlog/src/receipt.ts'
 import { leafIndex } from '../packages/tlog/src/size.ts'
-import { percentile, rounded, threadsCpuMs } from './measure.ts'
+import { percentile, queuedMs, rounded, threadsCpuMs } from './measure.ts'
 import { measureMemory } from './memory.ts'
 import { measureTessera } from './peer.ts'
 import type { Peer } from './peer.ts'
 
 /** What a leaf of `makeDraft` takes without its filler, in bytes. */
 const LEAF_BYTES = 232
+/** People whose keys seal the records that reveal something. */
+const SUBJECTS = 1_000
 /** What `pour` sends in a second of the bench: as much as the goal asks for. */
 const POUR_PER_SECOND = 150_000
 
@@ -110,24 +124,66 @@ async function measure(running: Running, { seconds, batchAgeMs, peer }: Options)
     peer === undefined ? undefined : await measureTessera(log.folder, { seconds, entryBytes: 512 })
   const large = await pour({ socketPath, entryBytes: 2048, records: Math.ceil(records / 4) })
   await client.publish()
+  const sealed = await measureSealed(running, Math.ceil(records / 2))
+  await client.publish()
   const one = await closedLoop(client, seconds)
   await client.publish()
   const flows = await measureFlows(running, client, seconds)
   const verified = await verifySome(client, log)
   await client.close()
+  const witnessed = await measureWitnesses(seconds)
   return {
     entriesPerSec512: Math.round(small),
     publishedPerSec512: Math.round(published),
     entriesPerSec2k: Math.round(large),
+    ...sealed,
     entriesPerSecOneClient: Math.round(one),
     ...(tessera === undefined ? {} : ratios(tessera, { small, published, cpuUs })),
     ...flows,
+    ...witnessed,
     cpuUsPerRecord: round(cpuUs),
     bytesPerRecord: Math.round(bytesPerRecord),
     fdatasyncP50Ms: round(fdatasyncP50Ms),
     ...verified,
     seconds: Math.round((performance.now() - start) / 1000),
   }
+}
+
+/** The ledger's side of records that reveal something, and what sealing costs whoever sends them (CPU; see bench:seal). */
+async function measureSealed({ log, socketPath }: Running, records: number): Promise<Result> {
+  const keyFile = join(log.folder, 'tenant.key')
+  writeFileSync(keyFile, randomBytes(32).toString('hex'))
+  const stateDir = join(log.folder, 'seal-state')
+  const sealing = await openSealing({ stateDir, tenantKey: await readTenantKey(keyFile) })
+  const subjects = Array.from({ length: SUBJECTS }, () => randomBytes(16).toString('hex'))
+  let nth = 0
+  let sealMs = 0
+  const seal = (draft: Draft): Draft => {
+    const start = performance.now()
+    nth += 1
+    const done = sealing.seal({ ...draft, subject: subjects[nth % SUBJECTS] ?? '' })
+    sealMs += performance.now() - start
+    return done
+  }
+  const perSecond = await pour({ socketPath, entryBytes: 512, records, seal })
+  sealing.close()
+  return { sealedPerSec512: Math.round(perSecond), sealUsPerRecord: round((sealMs * 1000) / nth) }
+}
+
+/** Append to D2 on demand: one record after the other, and thirty-two at once; all of the witnesses must cosign. */
+async function measureWitnesses(seconds: number): Promise<Result> {
+  const figures: Result = {}
+  for (const witnesses of [1, 2, 3]) {
+    for (const waiting of [1, 32]) {
+      const appends = Math.ceil(seconds * 50 * Math.sqrt(waiting))
+      const { p50Ms, p99Ms, perSecond } = await measureWitnessed({ witnesses, appends, waiting })
+      const name = `${witnesses}w${waiting === 1 ? '' : `x${waiting}`}`
+      figures[`d2P50Ms${name}`] = round(p50Ms)
+      figures[`d2P99Ms${name}`] = round(p99Ms)
+      figures[`d2PerSec${name}`] = Math.round(perSecond)
+    }
+  }
+  return figures
 }
 
 /** The peer's entries are durable and integrated when it says so: ours are durable in the first, and published in the second. */
@@ -157,6 +213,7 @@ async function measureFlows(
     for (const level of ['D0', 'D1'] as const) {
       const name = `${rate / 1000}k`
       const [ledgerMs, signerMs] = [cpuMsOf(ledger), cpuMsOf(signer)]
+      const queued = queuedMs(ledger.child.pid ?? 0)
       const { tookMs, perSecond } = await flow({
         socketPath,
         entryBytes: 512,
@@ -170,6 +227,10 @@ async function measureFlows(
       )
       figures[`signerCpuUsPerRecord${level}${name}`] = round(
         ((cpuMsOf(signer) - signerMs) * 1000) / tookMs.length,
+      )
+      // Above a few hundredths, others had the processor, and the percentiles are theirs.
+      figures[`queuedShare${level}${name}`] = round(
+        ((queuedMs(ledger.child.pid ?? 0) - queued) * perSecond) / (tookMs.length * 1000),
       )
       await client.publish()
     }

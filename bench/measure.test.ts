@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { median, percentile, residentBytes, table, threadsCpuMs, treeCpuMicros } from './measure.ts'
+import {
+  median,
+  percentile,
+  queuedMs,
+  residentBytes,
+  table,
+  threadsCpuMs,
+  treeCpuMicros,
+} from './measure.ts'
 
 test('percentiles are values that were measured', () => {
   assert.equal(percentile([1, 2, 3, 4], 0.5), 3)
@@ -21,6 +29,7 @@ test(
     const used = treeCpuMicros(process.pid) - before
     assert.ok(used > 0 && used < 10_000_000, `${used} microseconds`)
     assert.ok(threadsCpuMs(process.pid) > beforeMs)
+    assert.ok(queuedMs(process.pid) >= 0)
     assert.ok((residentBytes(process.pid) ?? 0) > 10_000_000)
   },
 )

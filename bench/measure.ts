@@ -54,6 +54,14 @@ export function threadsCpuMs(pid: number): number {
   return ns / 1e6
 }
 
+/**
+ * How long the main thread of a process was ready to run and had no processor: what others took away from a latency.
+ * @returns milliseconds.
+ */
+export function queuedMs(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6
+}
+
 /** Memory of a process that is in RAM, now. @returns undefined once it has ended. */
 export function residentBytes(pid: number): number | undefined {
   try {

@@ -90,7 +90,7 @@ export const words: readonly {
 }[] = [
   {
     word: /\bprocess\.env\b/,
-    only: /^packages\/gateway\/src\/config(\.ts|\/)|^packages\/[^/]+\/bin\/|^test\/|\.test(ing)?\.ts$|\/bench\/|^bench\/|^packages\/gateway\/src\/cli\/up\.ts$|\/testing\//,
+    only: /^packages\/gateway\/src\/config(\.ts|\/)|^packages\/[^/]+\/bin\/|^test\/|\.test(ing)?\.ts$|\/bench\/|^bench\/|^packages\/gateway\/src\/cli\/commands\/up\.ts$|\/testing\//,
     why: 'only the configuration reads the environment; `up` hands it on to the processes it starts',
   },
   {

@@ -1,5 +1,5 @@
 /**
- * `npm test`: everything a change must pass, in two stages. Files named `*.slow.test.ts` come second, one at a time.
+ * `npm test`: everything a change must pass, in two stages. Files named `*.slow.test.ts` come second, two at a time.
  * `npm test -- <word>` runs only the files whose path holds the word. Output: a line a file, failures in full, and the
  * closing counts of node's own runner, both stages added up.
  */
@@ -24,7 +24,7 @@ const stages = [
     timeoutMs: 120_000,
     slow: false,
   },
-  { name: 'slow tests', concurrency: 1, timeoutMs: 900_000, slow: true },
+  { name: 'slow tests', concurrency: 2, timeoutMs: 900_000, slow: true },
 ]
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)

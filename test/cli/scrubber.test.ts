@@ -1,6 +1,6 @@
 /** The scrubber of a whole Countersign: it finds what rots, puts it on record, and repairs it. */
 import assert from 'node:assert/strict'
-import { cp, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setUp } from './running-up.ts'
@@ -105,9 +105,10 @@ test('a single pass says what is damaged, and exits 1 when it stays so', async (
 
 test('a scrubber that cannot run stops nothing else, and says why', async () => {
   await using setup = await setUp()
-  await writeFile(join(setup.folder, 'log.vkey'), 'no key')
+  await mkdir(join(setup.folder, 'countersign-data/state'), { recursive: true })
+  await writeFile(join(setup.folder, 'countersign-data/state/scrub-tmp'), 'no folder')
   await using running = await setup.up()
-  await running.saysOnStderr('could not use')
+  await running.saysOnStderr('could not make ')
   const answer = await fetch(`${running.listening['inbound']}/orders/1`)
   assert.equal(answer.status, 401)
 })

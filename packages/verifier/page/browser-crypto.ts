@@ -13,7 +13,7 @@ export const browserCrypto: BundleCrypto = {
   // RFC 8032 to the letter, as Node does it: ZIP 215 would accept more.
   ed25519Verify: (publicKey, message, signature) =>
     answered(() => ed25519.verify(signature, message, publicKey, { zip215: false })),
-  mldsa44Verify: (publicKey, message, signature) =>
+  verifyMlDsa44: (publicKey, message, signature) =>
     answered(() => ml_dsa44.verify(signature, message, publicKey)),
   opening: {
     hmacSha512: async (key, message) => hmac(sha512, key, message),

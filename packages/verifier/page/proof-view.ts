@@ -47,7 +47,7 @@ async function verified(
   entry: Uint8Array,
   keys: readonly VerifierKey[],
 ): Promise<Node[]> {
-  const { sha256, ed25519Verify, mldsa44Verify } = browserCrypto
+  const { sha256, ed25519Verify, verifyMlDsa44 } = browserCrypto
   const receipt = parseReceipt(proof)
   const found = await verifyReceipt({
     receipt,
@@ -61,7 +61,7 @@ async function verified(
     },
     sha256,
     verify: ed25519Verify,
-    verifyMlDsa44: mldsa44Verify,
+    verifyMlDsa44,
   })
   const { origin, size, root } = found.checkpoint
   return [

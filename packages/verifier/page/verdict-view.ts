@@ -168,8 +168,9 @@ function shortened(list: string): string {
   return list.length <= 120 ? list : `${list.slice(0, 120)}…`
 }
 
-function signerText({ name, given }: Signer): string {
-  return given ? `${name}, with the key you gave` : `${name}, with a key from the bundle`
+function signerText({ name, algorithm, given }: Signer): string {
+  const whose = given ? 'the key you gave' : 'a key from the bundle'
+  return `${name}, with ${whose} (${algorithm})`
 }
 
 function witnessTexts({ witnesses, quorum }: BundleReport): string[] {

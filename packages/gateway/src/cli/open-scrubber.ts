@@ -19,9 +19,9 @@ import type { Ledger } from '../ledger.ts'
 import { systemClock } from '../platform.ts'
 import { openErasures } from './erasure-search.ts'
 import type { ErasureSearch } from './erasure-search.ts'
-import { messageOf } from './errors.ts'
+import { CommandError, messageOf } from './errors.ts'
 import { locateLog } from './log-place.ts'
-import type { Opened } from './processes.ts'
+import type { Opened } from './commands/processes.ts'
 import { escapeText, say, sayError } from './terminal.ts'
 import type { Io } from './terminal.ts'
 
@@ -36,6 +36,7 @@ export async function openScrubber(loaded: LoadedConfig, io: Io): Promise<Opened
   }
   // Before it is ready: without its key a log cannot be looked after, and whoever started this should hear of it.
   const log = await locateLog({ config: loaded.path })
+  await makeTemporary(loaded)
   const scrubbing = scrub(loaded, log, options)
   scrubbing.catch((error: unknown) => {
     // Its own state cannot be kept: whoever supervises it starts it again, more and more rarely.
@@ -60,10 +61,9 @@ export async function scrub(
   const dataDir = loaded.resolve(loaded.config.data)
   const mirrors = await openMirrors(loaded, options.onEvent)
   const recorder = openRecorder(dataDir)
-  const temporary = join(dataDir, 'state', 'scrub-tmp')
   const erased = openErasures(log)
   try {
-    await mkdir(temporary, { recursive: true, mode: 0o700 })
+    const temporary = await makeTemporary(loaded)
     return await scrubLog({
       ...options,
       log,
@@ -80,6 +80,17 @@ export async function scrub(
     await recorder.close()
     log.source.close()
     for (const mirror of mirrors) mirror.close()
+  }
+}
+
+/** Where repaired files are written before they take their place. */
+async function makeTemporary(loaded: LoadedConfig): Promise<string> {
+  const folder = join(loaded.resolve(loaded.config.data), 'state', 'scrub-tmp')
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    return folder
+  } catch (cause) {
+    throw new CommandError('CANNOT_RUN', `could not make ${folder}: ${messageOf(cause)}`, { cause })
   }
 }
 

@@ -123,6 +123,22 @@ test('a process that nothing needs stops nothing, and is started again for as lo
   await supervisor.stop()
 })
 
+test('a process that nothing needs and that dies as soon as it is ready is not started ever faster', async () => {
+  const { supervisor, happenings, children, when } = watch(
+    { extra: () => 'extra' },
+    { deathsMax: 2, optional: new Set(['extra']) },
+  )
+  await supervisor.start()
+  for (let nth = 0; nth < 3; nth++) {
+    await when((one) => one.kind === 'ready' && one.restarts === nth)
+    children.get('extra')?.kill('SIGKILL')
+  }
+  await when((one) => one.kind === 'ready' && one.restarts === 3)
+  const pauses = happenings.flatMap((one) => (one.kind === 'died' ? [one.againInMs] : []))
+  assert.deepEqual(pauses, [2, 48, 48])
+  await supervisor.stop()
+})
+
 test('a process that does not stop in time is killed', async () => {
   const { supervisor, children, happenings } = watch(
     { one: () => 'stubborn' },

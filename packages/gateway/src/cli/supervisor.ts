@@ -62,6 +62,8 @@ const DEATHS_MAX = 5
 const BACK_OFF_MS = { first: 100, max: 5000 }
 /** One that keeps dying and that nothing needs is tried more rarely. */
 const HOPELESS_FACTOR = 12
+/** One that ended sooner after it was ready counts as one that never was. */
+const LIVED_MS_MIN = 10_000
 const STOP_TIMEOUT_MS = 30_000
 
 export function openSupervisor(options: SupervisorOptions): Supervisor {
@@ -120,11 +122,13 @@ class Row implements Supervisor {
     const child = this.#options.start(one.name)
     one.child = child
     let ready = false
+    let readyAtMs = 0
     await new Promise<void>((resolve, reject) => {
       child.on('message', (message) => {
         if (!isReady(message)) return
         ready = true
-        one.deaths = 0
+        readyAtMs = performance.now()
+        if (!this.#isOptional(one)) one.deaths = 0
         Object.assign(this.listening, message.listening)
         this.#options.onHappening({
           kind: 'ready',
@@ -142,7 +146,7 @@ class Row implements Supervisor {
         one.child = undefined
         one.how = signal ?? `exit code ${code}`
         if (!ready) reject(couldNotStart(one))
-        else if (!this.#stopping) this.#again(one)
+        else if (!this.#stopping) this.#diedLater(one, performance.now() - readyAtMs)
       })
     })
   }
@@ -162,6 +166,12 @@ class Row implements Supervisor {
       one.restarts += 1
       this.#run(one).catch(() => this.#failed(one))
     }, againInMs)
+  }
+
+  /** One that nothing needs may die as often as it likes, but not in quick succession. */
+  #diedLater(one: Kept, livedMs: number): void {
+    if (this.#isOptional(one)) one.deaths = livedMs < LIVED_MS_MIN ? one.deaths + 1 : 0
+    this.#again(one)
   }
 
   /** How it ended is kept with it; `#again` says it, and decides whether that was once too often. */

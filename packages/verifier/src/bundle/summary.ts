@@ -65,8 +65,8 @@ function witnessLines({ witnesses, quorum }: BundleReport): string[] {
   )
 }
 
-function nameOf({ name, given }: Signer): string {
-  return given ? name : `${name} (key from the bundle)`
+function nameOf({ name, algorithm, given }: Signer): string {
+  return given ? `${name} (${algorithm})` : `${name} (${algorithm}, key from the bundle)`
 }
 
 /** POSIX seconds in words; beyond what a date can say, the number itself. */

@@ -7,7 +7,7 @@ import type { AsyncOpenPrimitives } from '@countersign/tlog/chunked-encryption'
 import { TlogError } from '@countersign/tlog/errors'
 import { emptyRoot, equalBytes } from '@countersign/tlog/hash'
 import { formatVkey, SignatureType } from '@countersign/tlog/key'
-import type { MlDsa44Verify, VerifierKey } from '@countersign/tlog/key'
+import type { VerifierKey } from '@countersign/tlog/key'
 import { openNote, parseNote } from '@countersign/tlog/note'
 import { verifyConsistency } from '@countersign/tlog/proof'
 import { openCheckpoint } from '@countersign/tlog/signed-checkpoint'
@@ -21,8 +21,6 @@ import { CHECKPOINT, CONSISTENCY, EARLIER, POLICY } from './layout.ts'
 
 /** The primitives of a platform, with what a bundle may need besides. */
 export interface BundleCrypto extends Crypto {
-  /** Where there is none, keys of type 0x06 count as unknown. */
-  readonly mldsa44Verify?: MlDsa44Verify | undefined
   /** To open sealed addenda. */
   readonly opening: AsyncOpenPrimitives
 }
@@ -38,6 +36,7 @@ export interface ReaderTrust {
 /** Someone whose signature under the checkpoint verified. */
 export interface Signer {
   readonly name: string
+  readonly algorithm: 'Ed25519' | 'ML-DSA-44'
   readonly vkey: string
   /** Whether the reader gave this key; otherwise it came with the bundle. */
   readonly given: boolean
@@ -71,16 +70,17 @@ export async function openHead(
   const asked = ownPolicy(trust) ?? readPolicy(files.policy, trust.crypto, onFinding)
   if (asked === undefined || files.checkpoint === undefined) return undefined
   const policy = narrowed(asked, trust, onFinding)
-  const { sha256, ed25519Verify, mldsa44Verify } = trust.crypto
+  const { sha256, ed25519Verify, verifyMlDsa44 } = trust.crypto
   try {
     const { checkpoint, verified } = await openCheckpoint(files.checkpoint, {
       policy,
       sha256,
       verify: ed25519Verify,
-      verifyMlDsa44: mldsa44Verify,
+      verifyMlDsa44,
     })
     const signers = verified.map(({ key, timestamp }): Signer => ({
       name: key.name,
+      algorithm: key.type === SignatureType.mlDsa44 ? 'ML-DSA-44' : 'Ed25519',
       vkey: formatVkey(key),
       given: isGiven(key, trust),
       ...(timestamp === undefined ? {} : { seconds: Number(timestamp) }),
@@ -139,7 +139,7 @@ async function openByLog(
   { head, crypto }: { head: BelievedHead; crypto: BundleCrypto },
   onFinding: OnFinding,
 ): Promise<Checkpoint | undefined> {
-  const { sha256, ed25519Verify, mldsa44Verify } = crypto
+  const { sha256, ed25519Verify, verifyMlDsa44 } = crypto
   try {
     const checkpoint = parseCheckpoint(parseNote(earlier).text)
     if (checkpoint.origin !== head.checkpoint.origin)
@@ -152,7 +152,7 @@ async function openByLog(
       keys,
       sha256,
       verify: ed25519Verify,
-      verifyMlDsa44: mldsa44Verify,
+      verifyMlDsa44,
     })
     return checkpoint
   } catch (error) {

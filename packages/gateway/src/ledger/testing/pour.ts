@@ -4,9 +4,11 @@
  */
 import { encodeDraft } from '@countersign/record/encode'
 import { openIds } from '@countersign/record/id'
+import type { Draft } from '@countersign/record/leaf'
 import type { AcknowledgementLevel } from '@countersign/record/vocabulary'
 import { sha256 } from '../../cryptography.ts'
-import { putEntry, sectionBytes } from '../entries.ts'
+import { putAddendum, putEntry, sectionBytes } from '../entries.ts'
+import type { StoredAddendum } from '../entries.ts'
 import { LedgerError } from '../errors.ts'
 import { Link } from '../link.ts'
 import { appendRoom } from '../protocol.ts'
@@ -28,7 +30,12 @@ const SLICE_RECORDS = 40_000
 export interface PourOptions {
   readonly socketPath: string
   readonly entryBytes: number
+  /** Seals what each record reveals, before anything is timed; without it records reveal nothing. */
+  readonly seal?: (draft: Draft) => Draft
 }
+
+/** Bytes that a record reveals, when it is to be sealed: about what a request does. */
+const REVEALED = Buffer.alloc(300, 'r')
 
 /**
  * As fast as the ledger takes them. Every record is another, and sessions stay gapless; records are encoded in slices of which only
@@ -37,11 +44,11 @@ export interface PourOptions {
  * @returns durable records per second.
  */
 export async function pour(
-  { socketPath, entryBytes, records }: PourOptions & { records: number },
+  { socketPath, records, ...kind }: PourOptions & { records: number },
   onSlice?: (durable: number) => Promise<void>,
 ): Promise<number> {
   const link = await open(socketPath)
-  const encoded = new Records(entryBytes)
+  const encoded = new Records(kind)
   let elapsedMs = 0
   let durable = 0
   while (durable < records) {
@@ -77,13 +84,13 @@ export interface Flow {
  */
 export async function flow({
   socketPath,
-  entryBytes,
   rate,
   level,
   seconds,
+  ...kind
 }: PourOptions & { rate: number; level: AcknowledgementLevel; seconds: number }): Promise<Flow> {
   const link = await open(socketPath)
-  const encoded = new Records(entryBytes)
+  const encoded = new Records(kind)
   const count = rate * seconds
   encoded.next(count)
   const tookMs = new Float64Array(count)
@@ -118,13 +125,17 @@ export async function flow({
 class Records {
   readonly #session = openIds({ nowMs: () => Date.now() })()
   readonly #fillerBytes: number
+  readonly #seal: PourOptions['seal']
   #seq = 0
   #prev: string | undefined
   #section: Buffer = Buffer.alloc(0)
   /** Where each entry starts, and the last one ends. */
   #starts = new Uint32Array(1)
+  /** The addenda of all records, one after the other, as they stand in a message; each record has one or none. */
+  #addenda: StoredAddendum[] = []
 
-  constructor(entryBytes: number) {
+  constructor({ entryBytes, seal }: Omit<PourOptions, 'socketPath'>) {
+    this.#seal = seal
     const least = encodeDraft(makeDraft(), { session: this.#session, seq: 0 }, sha256).entry.length
     // What `prev` and a larger number take.
     this.#fillerBytes = Math.max(0, entryBytes - least - 60)
@@ -137,9 +148,11 @@ class Records {
   /** Encodes the next records of the session in place of the last ones. */
   next(count: number): void {
     const starts = new Uint32Array(count + 1)
+    this.#addenda = []
     let at = 0
     for (let nth = 0; nth < count; nth++) {
-      const entry = this.#encode()
+      const { entry, addenda } = this.#encode()
+      this.#addenda.push(...addenda)
       const end = at + sectionBytes(entry, [])
       if (end > this.#section.length) this.#grow(2 * end, at)
       at = putEntry(this.#section, at, entry)
@@ -153,13 +166,20 @@ class Records {
     return this.#section.subarray(this.#starts[from], this.#starts[to])
   }
 
-  #encode(): Uint8Array {
-    const draft = makeDraft({ bytes: this.#fillerBytes })
+  addenda(from: number, to: number): readonly StoredAddendum[] {
+    return this.#seal === undefined ? [] : this.#addenda.slice(from, to)
+  }
+
+  #encode(): { entry: Uint8Array; addenda: readonly StoredAddendum[] } {
+    const draft =
+      this.#seal === undefined
+        ? makeDraft({ bytes: this.#fillerBytes })
+        : this.#seal(makeDraft({ bytes: this.#fillerBytes, content: REVEALED }))
     const stamp = { session: this.#session, seq: this.#seq, prev: this.#prev }
     const { entry } = encodeDraft(draft, stamp, sha256)
     this.#seq += 1
     this.#prev = draft.leaf.id
-    return entry
+    return { entry, addenda: draft.addenda }
   }
 
   #grow(bytes: number, used: number): void {
@@ -183,14 +203,21 @@ interface Part {
 async function send(link: Link, records: Records, { from, to, level }: Part): Promise<void> {
   const request = link.nextRequest()
   const section = records.slice(from, to)
+  const addenda = records.addenda(from, to)
   const answers = level === 'D1' ? 2 : 1
-  const { message, entries } = appendRoom(request, {
+  const {
+    message,
+    entries,
+    addenda: start,
+  } = appendRoom(request, {
     level: level === 'D1' ? 1 : 0,
     count: to - from,
     entriesBytes: section.length,
-    addendaBytes: 0,
+    addendaBytes: sectionBytes(new Uint8Array(0), addenda) - sectionBytes(new Uint8Array(0), []),
   })
   section.copy(message, entries)
+  let at = start
+  for (const addendum of addenda) at = putAddendum(message, at, addendum)
   await new Promise<void>((resolve, reject) => {
     let left = answers
     const answered = (): void => {

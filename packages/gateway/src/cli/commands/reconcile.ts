@@ -3,14 +3,14 @@ import { decodeEntry } from '@countersign/record/decode'
 import { idTimeMs, isId } from '@countersign/record/id'
 import type { Leaf } from '@countersign/record/leaf'
 import { TILE_WIDTH } from '@countersign/tlog/tile'
-import { follow, readBundle, readHead } from '../follow.ts'
-import type { PublishedLog } from '../follow.ts'
-import { openReconciliation, readAccessLog } from '../reconcile.ts'
-import type { BadLine, Forwarded, Reconciled, Reconciliation, Window } from '../reconcile.ts'
-import { readArguments, usageError } from './arguments.ts'
-import { CommandError } from './errors.ts'
-import { locateLog } from './log-place.ts'
-import { onStopSignal } from './signals.ts'
+import { follow, readBundle, readHead } from '../../follow.ts'
+import type { PublishedLog } from '../../follow.ts'
+import { openReconciliation, readAccessLog } from '../../reconcile.ts'
+import type { BadLine, Forwarded, Reconciled, Reconciliation, Window } from '../../reconcile.ts'
+import { readArguments, usageError } from '../arguments.ts'
+import { CommandError } from '../errors.ts'
+import { locateLog } from '../log-place.ts'
+import { onStopSignal } from '../signals.ts'
 import {
   ANSWER_IS_NO,
   counted,
@@ -20,8 +20,8 @@ import {
   print,
   printJson,
   say,
-} from './terminal.ts'
-import type { Command, Io } from './terminal.ts'
+} from '../terminal.ts'
+import type { Command, Io } from '../terminal.ts'
 
 const COMMAND = 'reconcile'
 const FORMATS = ['nginx-json'] as const

@@ -3,14 +3,14 @@
  * stopped, and ends in order. Under `up` the orders come over the IPC channel, and a channel that closes is an order too:
  * nobody is left behind.
  */
-import { loadConfig } from '../config.ts'
-import type { LoadedConfig } from '../config.ts'
-import { readArguments } from './arguments.ts'
-import { isOrder } from './ipc.ts'
-import type { Ready } from './ipc.ts'
-import { DEFAULT_CONFIG } from './log-place.ts'
-import { DONE, say } from './terminal.ts'
-import type { Command, Io } from './terminal.ts'
+import { loadConfig } from '../../config.ts'
+import type { LoadedConfig } from '../../config.ts'
+import { readArguments } from '../arguments.ts'
+import { isOrder } from '../ipc.ts'
+import type { Ready } from '../ipc.ts'
+import { DEFAULT_CONFIG } from '../log-place.ts'
+import { DONE, say } from '../terminal.ts'
+import type { Command, Io } from '../terminal.ts'
 
 /** A process's work, opened. */
 export interface Opened {
@@ -26,25 +26,25 @@ const CLOSE_TIMEOUT_MS = 25_000
 
 export const configuredSigner: Command = processCommand(
   'signer',
-  async () => (await import('./open-ledger.ts')).openSigner,
+  async () => (await import('../open-ledger.ts')).openSigner,
 )
 export const ledger: Command = processCommand(
   'ledger',
-  async () => (await import('./open-ledger.ts')).openLedger,
+  async () => (await import('../open-ledger.ts')).openLedger,
 )
 export const gateway: Command = processCommand(
   'gateway',
-  async () => (await import('./open-gateway.ts')).openGateway,
+  async () => (await import('../open-gateway.ts')).openGateway,
 )
 
 export const scrubber: Command = async (args, io) => {
   const once = args.includes('--once') || args.includes('--status')
-  if (once) return await (await import('./scrub-once.ts')).scrubOnce(args, io)
+  if (once) return await (await import('../scrub-once.ts')).scrubOnce(args, io)
   return await scrubberProcess(args, io)
 }
 const scrubberProcess: Command = processCommand(
   'scrubber',
-  async () => (await import('./open-scrubber.ts')).openScrubber,
+  async () => (await import('../open-scrubber.ts')).openScrubber,
 )
 
 /** Whoever would say in which order to end is gone: these pauses say it instead. */

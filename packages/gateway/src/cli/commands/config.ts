@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
-import { describeConfig, jsonSchema, loadConfig } from '../config.ts'
-import { compilePolicy } from '../policy.ts'
-import { readArguments, usageError } from './arguments.ts'
-import { DEFAULT_CONFIG } from './log-place.ts'
-import { DONE, print, printJson, say } from './terminal.ts'
-import type { Command, Io } from './terminal.ts'
+import { describeConfig, jsonSchema, loadConfig } from '../../config.ts'
+import { compilePolicy } from '../../policy.ts'
+import { readArguments, usageError } from '../arguments.ts'
+import { DEFAULT_CONFIG } from '../log-place.ts'
+import { DONE, print, printJson, say } from '../terminal.ts'
+import type { Command, Io } from '../terminal.ts'
 
 /** `countersign config check` and `countersign config schema`. */
 export const configCommand: Command = async ([what, ...args], io) => {

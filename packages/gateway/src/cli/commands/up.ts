@@ -2,16 +2,16 @@ import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { loadConfig } from '../config.ts'
-import type { LoadedConfig } from '../config.ts'
-import { readArguments } from './arguments.ts'
-import type { CommandError } from './errors.ts'
-import { DEFAULT_CONFIG } from './log-place.ts'
-import { onStopSignal } from './signals.ts'
-import { openSupervisor } from './supervisor.ts'
-import type { Happening, Supervisor } from './supervisor.ts'
-import { DONE, print, say, sayError } from './terminal.ts'
-import type { Command, Io } from './terminal.ts'
+import { loadConfig } from '../../config.ts'
+import type { LoadedConfig } from '../../config.ts'
+import { readArguments } from '../arguments.ts'
+import type { CommandError } from '../errors.ts'
+import { DEFAULT_CONFIG } from '../log-place.ts'
+import { onStopSignal } from '../signals.ts'
+import { openSupervisor } from '../supervisor.ts'
+import type { Happening, Supervisor } from '../supervisor.ts'
+import { DONE, print, say, sayError } from '../terminal.ts'
+import type { Command, Io } from '../terminal.ts'
 
 /** In the order of starting: each needs the one before. */
 const processes = ['signer', 'ledger', 'gateway', 'scrubber'] as const
@@ -80,7 +80,7 @@ const collectorFlags = ['--single-threaded-gc', '--heap-growing-percent=200'] as
 
 /** Each process is this same program with another command, so that it also runs alone. */
 function startProcess(name: string, config: string): ChildProcess {
-  const program = fileURLToPath(new URL('../../bin/countersign.js', import.meta.url))
+  const program = fileURLToPath(new URL('../../../bin/countersign.js', import.meta.url))
   // stdout and stderr are shared: the gateway's log lines are the output of `up`.
   return fork(program, [name, '--config', config], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -2,17 +2,17 @@ import { randomBytes } from 'node:crypto'
 import { access, mkdir } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { SignatureType } from '@countersign/tlog/key'
-import { jsonSchema } from '../config.ts'
-import { createLog } from '../ledger.ts'
-import type { Continues } from '../ledger.ts'
-import { systemClock, writeDurably } from '../platform.ts'
-import { createSignerState, makeKey } from '../witness.ts'
-import { readArguments, usageError } from './arguments.ts'
-import { CommandError, messageOf } from './errors.ts'
-import { DEFAULT_CONFIG, VKEY_FILE } from './log-place.ts'
-import { configTemplate } from './template.ts'
-import { DONE, print, printJson, say } from './terminal.ts'
-import type { Command, Io } from './terminal.ts'
+import { jsonSchema } from '../../config.ts'
+import { createLog } from '../../ledger.ts'
+import type { Continues } from '../../ledger.ts'
+import { systemClock, writeDurably } from '../../platform.ts'
+import { createSignerState, makeKey } from '../../witness.ts'
+import { readArguments, usageError } from '../arguments.ts'
+import { CommandError, messageOf } from '../errors.ts'
+import { DEFAULT_CONFIG, VKEY_FILE } from '../log-place.ts'
+import { configTemplate } from '../template.ts'
+import { DONE, print, printJson, say } from '../terminal.ts'
+import type { Command, Io } from '../terminal.ts'
 
 const SECRET_FILE_MODE = 0o600
 const SECRET_FOLDER_MODE = 0o700
@@ -93,7 +93,7 @@ async function continued(
     if (vkey === undefined) return undefined
     throw usageError('init', 'could not run: --vkey is the key of the log that --continues names')
   }
-  const { readOldLog } = await import('./old-log.ts')
+  const { readOldLog } = await import('../old-log.ts')
   const rotation = await readOldLog({ place, vkey }, io)
   if (rotation.origin !== origin) return rotation
   throw usageError(

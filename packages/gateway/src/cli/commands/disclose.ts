@@ -1,9 +1,9 @@
-import { readArguments, usageError } from './arguments.ts'
+import { readArguments, usageError } from '../arguments.ts'
 import { chosenRecords } from './export.ts'
-import { runExport } from './export-run.ts'
-import { isUrl } from '../follow.ts'
-import { reasonGiven } from './reason.ts'
-import type { Command } from './terminal.ts'
+import { runExport } from '../export-run.ts'
+import { isUrl } from '../../follow.ts'
+import { reasonGiven } from '../reason.ts'
+import type { Command } from '../terminal.ts'
 
 const COMMAND = 'disclose'
 

@@ -5,14 +5,14 @@ import { formatVkey } from '@countersign/tlog/key'
 import { describeQuorum } from '@countersign/tlog/witness-policy'
 import { verifyCommand } from '@countersign/verifier/command'
 import { cosignersOf } from '@countersign/verifier/witnesses'
-import { isUrl } from '../follow.ts'
-import { ed25519Verify, mlDsa44, sha256 } from '../cryptography.ts'
-import { readArguments, usageError } from './arguments.ts'
-import { CommandError, messageOf } from './errors.ts'
-import { findFolders, readVkeys, unsealingAt, VKEY_FILE } from './log-place.ts'
-import { ANSWER_IS_NO, DONE, escapeText, paintFor, print, printJson } from './terminal.ts'
-import type { Command, Io } from './terminal.ts'
-import { readPolicy, withLogs } from './witness-policy.ts'
+import { isUrl } from '../../follow.ts'
+import { ed25519Verify, mlDsa44, sha256 } from '../../cryptography.ts'
+import { readArguments, usageError } from '../arguments.ts'
+import { CommandError, messageOf } from '../errors.ts'
+import { findFolders, readVkeys, unsealingAt, VKEY_FILE } from '../log-place.ts'
+import { ANSWER_IS_NO, DONE, escapeText, paintFor, print, printJson } from '../terminal.ts'
+import type { Command, Io } from '../terminal.ts'
+import { readPolicy, withLogs } from '../witness-policy.ts'
 
 const COMMAND = 'verify'
 
@@ -108,7 +108,7 @@ async function verifyLog(place: string | undefined, wanted: Wanted, io: Io): Pro
   args.push(...wanted.completeness)
   if (wanted.addenda) args.push('--addenda')
   if (wanted.json) args.push('--json')
-  const { checkWriteAhead, packedAddenda } = await import('./private-files.ts')
+  const { checkWriteAhead, packedAddenda } = await import('../private-files.ts')
   const unsealing = dataDir === undefined ? undefined : await unsealingAt({ dataDir, configFile })
   try {
     return await verifyCommand(

@@ -1,13 +1,13 @@
 import { writeFile } from 'node:fs/promises'
 import { formatReceipt, RECEIPT_EXTENSION } from '@countersign/tlog/receipt'
-import { readArguments } from './arguments.ts'
-import { choosePlaces } from './choose.ts'
-import { CommandError, messageOf } from './errors.ts'
+import { readArguments } from '../arguments.ts'
+import { choosePlaces } from '../choose.ts'
+import { CommandError, messageOf } from '../errors.ts'
 import { isId } from '@countersign/record/id'
-import { locateLog } from './log-place.ts'
-import { readHead, readProven } from '../follow.ts'
-import { DONE, print, printJson, say } from './terminal.ts'
-import type { Command } from './terminal.ts'
+import { locateLog } from '../log-place.ts'
+import { readHead, readProven } from '../../follow.ts'
+import { DONE, print, printJson, say } from '../terminal.ts'
+import type { Command } from '../terminal.ts'
 
 /** `countersign prove`. */
 export const prove: Command = async (args, io) => {

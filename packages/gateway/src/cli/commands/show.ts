@@ -1,17 +1,25 @@
 import type { Leaf } from '@countersign/record/leaf'
-import { readArguments } from './arguments.ts'
-import { choosePlaces } from './choose.ts'
-import { locateLog } from './log-place.ts'
-import { readHead, readProven } from '../follow.ts'
-import type { Head } from '../follow.ts'
-import { isoTime, whoOf } from './record-line.ts'
-import { actorName, addendumJson, openRecord } from './record-reader.ts'
-import type { OpenedAddendum, OpenedRecord } from './record-reader.ts'
+import { readArguments } from '../arguments.ts'
+import { choosePlaces } from '../choose.ts'
+import { locateLog } from '../log-place.ts'
+import { readHead, readProven } from '../../follow.ts'
+import type { Head } from '../../follow.ts'
+import { isoTime, whoOf } from '../record-line.ts'
+import { actorName, addendumJson, openRecord } from '../record-reader.ts'
+import type { OpenedAddendum, OpenedRecord } from '../record-reader.ts'
 import { recordJson } from './tail.ts'
-import { ANSWER_IS_NO, DONE, duration, escapeText, paintFor, print, printJson } from './terminal.ts'
-import type { Command, Io, Paint } from './terminal.ts'
-import { readPolicy, witnessedBy } from './witness-policy.ts'
-import type { Witnessed } from './witness-policy.ts'
+import {
+  ANSWER_IS_NO,
+  DONE,
+  duration,
+  escapeText,
+  paintFor,
+  print,
+  printJson,
+} from '../terminal.ts'
+import type { Command, Io, Paint } from '../terminal.ts'
+import { readPolicy, witnessedBy } from '../witness-policy.ts'
+import type { Witnessed } from '../witness-policy.ts'
 
 /** `countersign show`. */
 export const show: Command = async (args, io) => {

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { Actor, Captured } from '@countersign/record/vocabulary'
-import { loadConfig } from '../config.ts'
-import { systemClock } from '../platform.ts'
-import { compilePolicy } from '../policy.ts'
-import type { Explanation } from '../policy.ts'
-import { readArguments, usageError } from './arguments.ts'
-import { DEFAULT_CONFIG } from './log-place.ts'
-import { ANSWER_IS_NO, DONE, escapeText, paintFor, print, printJson } from './terminal.ts'
-import type { Command, Io } from './terminal.ts'
+import { loadConfig } from '../../config.ts'
+import { systemClock } from '../../platform.ts'
+import { compilePolicy } from '../../policy.ts'
+import type { Explanation } from '../../policy.ts'
+import { readArguments, usageError } from '../arguments.ts'
+import { DEFAULT_CONFIG } from '../log-place.ts'
+import { ANSWER_IS_NO, DONE, escapeText, paintFor, print, printJson } from '../terminal.ts'
+import type { Command, Io } from '../terminal.ts'
 
 const options = {
   actor: { type: 'string' },

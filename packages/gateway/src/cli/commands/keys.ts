@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
-import { createApiKey, listApiKeys, revokeApiKey } from '../identity.ts'
-import { readArguments, usageError } from './arguments.ts'
-import { CommandError } from './errors.ts'
-import { DEFAULT_CONFIG } from './log-place.ts'
-import { column, DONE, escapeText, print, printJson, say } from './terminal.ts'
-import type { Command, Io } from './terminal.ts'
+import { createApiKey, listApiKeys, revokeApiKey } from '../../identity.ts'
+import { readArguments, usageError } from '../arguments.ts'
+import { CommandError } from '../errors.ts'
+import { DEFAULT_CONFIG } from '../log-place.ts'
+import { column, DONE, escapeText, print, printJson, say } from '../terminal.ts'
+import type { Command, Io } from '../terminal.ts'
 
 const COMMAND = 'keys'
 const DAY_MS = 86_400_000
@@ -100,7 +100,7 @@ async function keyFile(values: {
   egress?: string | undefined
 }): Promise<string> {
   if (values.file !== undefined) return resolve(values.file)
-  const { loadConfig } = await import('../config.ts')
+  const { loadConfig } = await import('../../config.ts')
   const loaded = await loadConfig(resolve(values.config), {
     files: 'unchecked',
   })

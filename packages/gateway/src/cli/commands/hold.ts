@@ -1,13 +1,13 @@
 import { resolve } from 'node:path'
-import { loadConfig } from '../config.ts'
-import { systemClock } from '../platform.ts'
-import { readArguments, usageError } from './arguments.ts'
+import { loadConfig } from '../../config.ts'
+import { systemClock } from '../../platform.ts'
+import { readArguments, usageError } from '../arguments.ts'
 import { checkSubject, reason } from './erase.ts'
-import { openLifecycleWriter } from './lifecycle-writer.ts'
-import { DEFAULT_CONFIG, locateLog } from './log-place.ts'
-import { scanSubject } from './subject-scan.ts'
-import { ANSWER_IS_NO, DONE, escapeText, print, printJson } from './terminal.ts'
-import type { Command } from './terminal.ts'
+import { openLifecycleWriter } from '../lifecycle-writer.ts'
+import { DEFAULT_CONFIG, locateLog } from '../log-place.ts'
+import { scanSubject } from '../subject-scan.ts'
+import { ANSWER_IS_NO, DONE, escapeText, print, printJson } from '../terminal.ts'
+import type { Command } from '../terminal.ts'
 
 /** `countersign hold`: from now on the subject is not erased. */
 export const hold: Command = holdCommand('hold')

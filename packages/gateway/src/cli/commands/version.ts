@@ -1,7 +1,7 @@
-import { readArguments } from './arguments.ts'
-import { programVersion } from './program.ts'
-import { DONE, print, printJson } from './terminal.ts'
-import type { Command } from './terminal.ts'
+import { readArguments } from '../arguments.ts'
+import { programVersion } from '../program.ts'
+import { DONE, print, printJson } from '../terminal.ts'
+import type { Command } from '../terminal.ts'
 
 /** `countersign version`. */
 export const version: Command = async (args, io) => {
