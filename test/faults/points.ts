@@ -75,7 +75,7 @@ async function attemptNear(
   { point, fault }: Trial,
   attempt: (trial: Trial) => Promise<Outcome>,
 ): Promise<Outcome> {
-  for (const aside of [0, 1, -1, 2, -2]) {
+  for (const aside of [0, 1, -1, 2, -2, 3, -3, 4]) {
     const nth = point.nth + aside
     const outcome = nth < 1 ? 'not met' : await attempt({ point: { ...point, nth }, fault })
     if (outcome !== 'not met') return outcome
