@@ -21,7 +21,7 @@ const stages = [
   {
     name: 'tests',
     concurrency: Math.max(2, availableParallelism()),
-    timeoutMs: 120_000,
+    timeoutMs: 300_000,
     slow: false,
   },
   { name: 'slow tests', concurrency: 2, timeoutMs: 900_000, slow: true },
