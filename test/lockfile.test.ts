@@ -21,7 +21,15 @@ const locked = (
 ).packages
 
 /** Packages whose binaries come in a package a platform; a test that saw none of them would prove nothing. */
-const native = ['oxlint', 'oxlint-tsgolint', 'oxfmt', 'typescript', '@node-rs/crc32', 'esbuild', 'chdb']
+const native = [
+  'oxlint',
+  'oxlint-tsgolint',
+  'oxfmt',
+  'typescript',
+  '@node-rs/crc32',
+  'esbuild',
+  'chdb',
+]
 
 test('the lockfile names every platform of every package with native parts', () => {
   for (const name of native) {

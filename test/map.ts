@@ -7,15 +7,26 @@
 const writeSide = ['capture', 'identity', 'policy', 'seal', 'ledger'] as const
 
 /** The rooms of the gateway that exist today: `src/<room>.ts` is the door, `src/<room>/` is private. */
-export const rooms = [...writeSide, 'witness', 'follow', 'reconcile', 'evidence'] as const
+export const rooms = [
+  ...writeSide,
+  'witness',
+  'follow',
+  'reconcile',
+  'evidence',
+  'search',
+  'trace',
+  'report',
+] as const
 
 /** What is no room and stands beside them in `packages/gateway/src`. */
 export const besides = [
   'platform',
   'cryptography',
   'config',
+  'contents',
   'journey',
   'gateway',
+  'reader',
   'cli',
   'demo',
 ] as const
@@ -36,10 +47,15 @@ export const mayImport: Readonly<Record<Place, readonly Place[]>> = {
   follow: ['platform', 'cryptography'],
   evidence: ['platform', 'cryptography'],
   reconcile: ['platform', 'cryptography'],
+  search: ['platform', 'cryptography'],
+  trace: ['platform'],
+  report: ['platform', 'cryptography'],
+  contents: ['platform', 'cryptography', 'config', 'seal', 'ledger', 'follow'],
   journey: ['platform', 'cryptography', 'config', ...writeSide],
   gateway: ['platform', 'cryptography', 'config', 'journey', ...rooms],
+  reader: ['platform', 'cryptography', 'config', 'contents', 'journey', 'gateway', ...rooms],
   demo: ['platform', 'cryptography', 'config', 'gateway', ...rooms],
-  cli: ['platform', 'cryptography', 'config', 'gateway', 'demo', ...rooms],
+  cli: ['platform', 'cryptography', 'config', 'contents', 'gateway', 'reader', 'demo', ...rooms],
 }
 
 /**
@@ -50,7 +66,11 @@ export const sharedTypes: readonly string[] = ['config/schema.ts', 'capture/exch
 
 /** Packages from the registry, and the places of the gateway that may name them. */
 export const dependencyPlaces: Readonly<Record<string, readonly Place[]>> = {
+  '@clickhouse/client': ['search'],
+  '@hono/node-server': ['reader'],
   '@node-rs/crc32': ['ledger', 'witness'],
+  chdb: ['search'],
+  hono: ['report', 'reader'],
   'ipaddr.js': ['policy', 'capture', 'identity', 'config', 'gateway'],
   jose: ['identity', 'demo'],
   pino: ['gateway'],

@@ -9,8 +9,8 @@ import type { Unsealing } from '../seal.ts'
 import { codeOf, CommandError, messageOf } from './errors.ts'
 import { isUrl, openLogSource } from '../follow.ts'
 import type { LogSource, PublishedLog } from '../follow.ts'
-import { publishedAddenda } from './record-reader.ts'
-import type { AddendumStore } from './record-reader.ts'
+import { publishedAddenda } from '../contents.ts'
+import type { AddendumStore } from '../contents.ts'
 
 /** Where the configuration is when nobody says. */
 export const DEFAULT_CONFIG = 'countersign.yaml'
@@ -143,7 +143,7 @@ async function addendaAt(
   { dataDir, configFile }: { dataDir: string | undefined; configFile: string | undefined },
 ): Promise<AddendumStore> {
   if (dataDir === undefined) return publishedAddenda(log.source)
-  const { openLocalAddenda } = await import('./local-addenda.ts')
+  const { openLocalAddenda } = await import('../contents.ts')
   return openLocalAddenda(dataDir, log, await unsealingAt({ dataDir, configFile }))
 }
 
@@ -157,7 +157,7 @@ export async function unsealingAt({
 }): Promise<Unsealing | undefined> {
   const loaded = configFile === undefined ? undefined : await configOf(configFile, dataDir)
   if (loaded === undefined) return undefined
-  const { openUnsealingOf } = await import('./local-addenda.ts')
+  const { openUnsealingOf } = await import('../contents.ts')
   return await openUnsealingOf(loaded)
 }
 

@@ -5,8 +5,8 @@ import { locateLog } from '../log-place.ts'
 import { readHead, readProven } from '../../follow.ts'
 import type { Head } from '../../follow.ts'
 import { isoTime, whoOf } from '../record-line.ts'
-import { actorName, addendumJson, openRecord } from '../record-reader.ts'
-import type { OpenedAddendum, OpenedRecord } from '../record-reader.ts'
+import { actorName, addendumJson, openRecord } from '../../contents.ts'
+import type { OpenedAddendum, OpenedRecord } from '../../contents.ts'
 import { recordJson } from './tail.ts'
 import {
   ANSWER_IS_NO,

@@ -7,8 +7,8 @@ import { locateLog } from '../log-place.ts'
 import type { LocatedLog } from '../log-place.ts'
 import { aboutOf, recordLine } from '../record-line.ts'
 import type { About } from '../record-line.ts'
-import { actorName, openRecord } from '../record-reader.ts'
-import type { OpenedRecord } from '../record-reader.ts'
+import { actorName, openRecord } from '../../contents.ts'
+import type { OpenedRecord } from '../../contents.ts'
 import { onStopSignal } from '../signals.ts'
 
 const LAST_RECORDS = 10

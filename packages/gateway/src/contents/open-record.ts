@@ -9,7 +9,7 @@ import { equalBytes } from '@countersign/tlog/hash'
 import { addendumPath } from '@countersign/tlog/addenda'
 import { sha256 } from '../cryptography.ts'
 import type { Unsealed } from '../seal.ts'
-import { messageOf } from './errors.ts'
+import { messageOf } from './thrown.ts'
 import { broken } from '../follow.ts'
 import type { LogSource } from '../follow.ts'
 

@@ -4,10 +4,10 @@ import type { LoadedConfig } from '../config.ts'
 import { readAddenda } from '../ledger.ts'
 import { openUnsealing, readTenantKey } from '../seal.ts'
 import type { Unsealing } from '../seal.ts'
-import { codeOf } from './errors.ts'
+import { codeOf } from './thrown.ts'
 import { openErasures } from './erasure-search.ts'
 import type { PublishedLog } from '../follow.ts'
-import type { AddendumStore } from './record-reader.ts'
+import type { AddendumStore } from './open-record.ts'
 
 /** @param unsealing absent when the tenant's key is not at hand: then what is sealed stays so. */
 export function openLocalAddenda(

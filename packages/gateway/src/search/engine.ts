@@ -1,0 +1,38 @@
+/**
+ * ClickHouse as the search room sees it: one client and one dialect, whether it runs in this process (chdb) or is a server or a
+ * cluster. Whoever opens one closes it; an embedded one holds its data folder alone.
+ */
+
+/** What one statement may take. Past any of them it ends with `SEARCH_LIMIT`. */
+export interface QueryLimits {
+  /** Rows of the answer. */
+  readonly rowsMax: number
+  readonly timeMs: number
+  readonly memoryBytesMax: number
+}
+
+export interface Statement {
+  /** Bound as `{name:Type}` in the statement: nothing that a user wrote is ever part of its text. */
+  readonly params?: Readonly<Record<string, unknown>>
+  readonly limits?: QueryLimits
+  readonly signal?: AbortSignal
+}
+
+/** @throws {SearchError} from each: `SEARCH_UNAVAILABLE` when ClickHouse cannot be reached, `SEARCH_FULL` when its disk is. */
+export interface Engine {
+  readonly kind: 'embedded' | 'server'
+  /** Runs a statement that answers nothing. */
+  command(sql: string, statement?: Statement): Promise<void>
+  /** The rows of an answer as they come, one object a row; 64-bit numbers are decimal strings. */
+  rows<Row>(sql: string, statement?: Statement): AsyncIterable<Row>
+  /**
+   * Inserts rows in one block.
+   * @param token where tables are replicated, a block with a token that was seen before is dropped.
+   */
+  insert(
+    table: string,
+    rows: readonly Readonly<Record<string, unknown>>[],
+    token?: string,
+  ): Promise<void>
+  close(): Promise<void>
+}
