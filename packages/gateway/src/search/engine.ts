@@ -18,21 +18,20 @@ export interface Statement {
   readonly signal?: AbortSignal
 }
 
+/** As it goes to ClickHouse, and comes back from it: JSONEachRow, 64-bit integers as decimal strings. */
+export type Row = Readonly<Record<string, unknown>>
+
 /** @throws {SearchError} from each: `SEARCH_UNAVAILABLE` when ClickHouse cannot be reached, `SEARCH_FULL` when its disk is. */
 export interface Engine {
   readonly kind: 'embedded' | 'server'
   /** Runs a statement that answers nothing. */
   command(sql: string, statement?: Statement): Promise<void>
-  /** The rows of an answer as they come, one object a row; 64-bit numbers are decimal strings. */
-  rows<Row>(sql: string, statement?: Statement): AsyncIterable<Row>
+  /** The rows of an answer as they come, one object a row. */
+  rows(sql: string, statement?: Statement): AsyncIterable<Row>
   /**
    * Inserts rows in one block.
    * @param token where tables are replicated, a block with a token that was seen before is dropped.
    */
-  insert(
-    table: string,
-    rows: readonly Readonly<Record<string, unknown>>[],
-    token?: string,
-  ): Promise<void>
+  insert(table: string, rows: readonly Row[], token?: string): Promise<void>
   close(): Promise<void>
 }

@@ -1,0 +1,76 @@
+/**
+ * The tables of the index, by version. A migration that was released is never changed: a later one follows it. Where tables lie
+ * (one server, replicas, shards) is the placement's; the statements are the same.
+ */
+import { columnOf, fieldNames, wordsSql } from './columns.ts'
+
+/** How tables are made. */
+export interface Placement {
+  /** ` ON CLUSTER name`, or nothing. */
+  readonly onCluster: string
+  /** The engine of a table that merges as `engine` says, such as `MergeTree()` or `ReplacingMergeTree(version, gone)`. */
+  readonly engine: (table: string, engine: string) => string
+  /** Statements that make what lies above a table, such as a Distributed one; and the name by which it is read and written. */
+  readonly above: (table: string) => readonly string[]
+  /** The name of the table that holds the rows of `table` on each server. */
+  readonly local: (table: string) => string
+}
+
+/** One server, or this process. */
+export const singlePlacement: Placement = {
+  onCluster: '',
+  engine: (_table, engine) => engine,
+  above: () => [],
+  local: (table) => table,
+}
+
+/** Ended transactions; one row each. */
+export const TRANSACTIONS = 'transactions'
+/** Intents whose outcome is not read yet: read with FINAL. A row whose transaction is in `transactions` does not count. */
+export const OPEN = 'open_intents'
+/** How far each log is read. */
+export const PROGRESS = 'progress'
+/** Which migrations were made. */
+export const VERSIONS = 'schema_versions'
+
+export interface Migration {
+  readonly version: number
+  readonly statements: (placement: Placement) => readonly string[]
+}
+
+export const migrations: readonly Migration[] = [{ version: 1, statements: firstTables }]
+
+function firstTables(placement: Placement): string[] {
+  const { onCluster, engine, local, above } = placement
+  const columns = fieldNames.map((field) => {
+    const { name, type } = columnOf(field)
+    return `${name} ${type}`
+  })
+  const create = (table: string, body: string): string[] => [
+    `CREATE TABLE IF NOT EXISTS ${local(table)}${onCluster} ${body}`,
+    ...above(table),
+  ]
+  return [
+    ...create(
+      TRANSACTIONS,
+      `(${columns.join(', ')}, drop_after Date,
+      INDEX by_id id TYPE bloom_filter(0.001) GRANULARITY 1,
+      INDEX by_trace trace TYPE bloom_filter(0.001) GRANULARITY 1,
+      INDEX by_actor_id actor_id TYPE bloom_filter(0.01) GRANULARITY 1,
+      INDEX by_actor actor TYPE bloom_filter(0.01) GRANULARITY 1,
+      INDEX by_leaf leaf TYPE minmax GRANULARITY 1,
+      INDEX by_words ${wordsSql('open')} TYPE text(tokenizer = 'splitByNonAlpha') GRANULARITY 1,
+      INDEX by_sealed_words ${wordsSql('sealed')} TYPE text(tokenizer = 'splitByNonAlpha') GRANULARITY 1
+    ) ENGINE = ${engine(TRANSACTIONS, 'MergeTree()')} PARTITION BY drop_after ORDER BY (time, origin, leaf)`,
+    ),
+    ...create(
+      OPEN,
+      `(${columns.join(', ')}, drop_after Date, version UInt64, gone UInt8
+    ) ENGINE = ${engine(OPEN, 'ReplacingMergeTree(version, gone)')} ORDER BY (origin, id)`,
+    ),
+    ...create(
+      PROGRESS,
+      `(origin String, next UInt64) ENGINE = ${engine(PROGRESS, 'ReplacingMergeTree(next)')} ORDER BY origin`,
+    ),
+  ]
+}
