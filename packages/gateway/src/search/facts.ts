@@ -1,15 +1,16 @@
 /** What the leaf of a record says, as fields of a transaction. */
 import type { Leaf } from '@countersign/record/leaf'
 import type { FieldName, Transaction } from '@countersign/record/transaction'
-import { choice, flag, list, memberOf, text, whole } from './hostile.ts'
+import { list, text } from './hostile.ts'
 
 /** Some fields of a transaction, before it is known which record ends it. */
 export type Fields = Partial<Omit<Transaction, 'origin' | 'index'>>
 
+/** The same, before what is not there is left out. */
+type Loose = { readonly [Name in FieldName]?: Transaction[Name] | undefined }
+
 /** The largest time that the index can hold: the year 2262. */
 export const TIME_NS_MAX: bigint = 2n ** 63n - 1n
-
-const READ_ROLES = ['viewer', 'owner', 'auditor', 'investigator', 'subject'] as const
 
 /** All that one leaf says. The leaf was decoded, so its types are right; its texts are still a client's. */
 export function factsOf(leaf: Leaf): Fields {
@@ -43,7 +44,7 @@ export function factsOf(leaf: Leaf): Fields {
   })
 }
 
-function actorFacts({ actor }: Leaf): Fields {
+function actorFacts({ actor }: Leaf): Loose {
   return {
     'actor.id': text(actor?.id),
     'actor.type': actor?.type,
@@ -55,7 +56,7 @@ function actorFacts({ actor }: Leaf): Fields {
   }
 }
 
-function placeFacts({ service, destination }: Leaf): Fields {
+function placeFacts({ service, destination }: Leaf): Loose {
   return {
     service: text(service?.name ?? destination?.service),
     owner: text(service?.owner),
@@ -66,7 +67,7 @@ function placeFacts({ service, destination }: Leaf): Fields {
   }
 }
 
-function decisionFacts({ decision }: Leaf): Fields {
+function decisionFacts({ decision }: Leaf): Loose {
   return {
     allowed: decision?.allowed,
     rule: text(decision?.rule),
@@ -77,7 +78,7 @@ function decisionFacts({ decision }: Leaf): Fields {
   }
 }
 
-function exchangeFacts({ http, egress }: Leaf): Fields {
+function exchangeFacts({ http, egress }: Leaf): Loose {
   return {
     method: text(http?.method),
     route: text(http?.route),
@@ -97,7 +98,7 @@ function exchangeFacts({ http, egress }: Leaf): Fields {
   }
 }
 
-function lifecycleFacts({ lifecycle }: Leaf): Fields {
+function lifecycleFacts({ lifecycle }: Leaf): Loose {
   if (lifecycle === undefined) return {}
   return {
     lifecycle: lifecycle.kind,
@@ -107,13 +108,11 @@ function lifecycleFacts({ lifecycle }: Leaf): Fields {
   }
 }
 
-/** Reads of the log say so in a member of their own. */
-function readFacts(leaf: Leaf): Fields {
-  const read = memberOf(leaf, 'read')
+function readFacts({ read }: Leaf): Loose {
   return {
-    'read.role': choice(memberOf(read, 'role'), READ_ROLES),
-    'read.rows': whole(memberOf(read, 'rows')),
-    'read.unmasked': flag(memberOf(read, 'unmasked')),
+    'read.role': read?.role,
+    'read.rows': read?.rows,
+    'read.unmasked': read?.unmasked,
   }
 }
 
@@ -123,9 +122,7 @@ function nanoseconds(decimal: string): string {
 }
 
 /** Without the members that are not there, and empty lists. */
-export function present(fields: {
-  readonly [Name in FieldName]?: Transaction[Name] | undefined
-}): Fields {
+export function present(fields: Loose): Fields {
   const there: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined || value === '') continue

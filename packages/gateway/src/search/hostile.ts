@@ -33,19 +33,6 @@ export function list(value: unknown): readonly string[] | undefined {
   return texts
 }
 
-export function whole(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
-}
-
-export function flag(value: unknown): boolean | undefined {
-  return typeof value === 'boolean' ? value : undefined
-}
-
-/** One of a closed set. */
-export function choice<T extends string>(value: unknown, among: readonly T[]): T | undefined {
-  return among.find((each) => each === value)
-}
-
 /** An own member of an object; nothing of anything else. */
 export function memberOf(value: unknown, name: string): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined

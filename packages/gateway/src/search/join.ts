@@ -47,10 +47,17 @@ export function joinable(origin: string, { index, leaf, addenda }: LogRecord): J
   return { phase: 'intent', transaction: { ...transaction, outcome: 'open' } }
 }
 
-/** Takes the next record of a log. `waiting` holds the open intents by id, and changes. @returns the row that ended, if one did */
+/** The intents that wait, by record id. */
+export interface OpenIntents {
+  get(id: string): Transaction | undefined
+  set(id: string, intent: Transaction): unknown
+  delete(id: string): unknown
+}
+
+/** Takes the next record of a log. `waiting` changes. @returns the row that ended, if one did */
 export function join(
   { phase, transaction }: Joinable,
-  waiting: Map<string, Transaction>,
+  waiting: OpenIntents,
 ): Transaction | undefined {
   const { id } = transaction
   const intent = waiting.get(id)
