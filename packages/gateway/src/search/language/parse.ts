@@ -328,15 +328,8 @@ export function tooDeep(at?: Span): SearchError {
   return problem(`more than ${DEPTH_MAX} brackets and NOTs are inside each other`, at)
 }
 
+const OPERATORS: readonly Operator[] = ['>=', '<=', '>', '<', '=']
+
 function operatorOf(text: string | undefined): Operator | undefined {
-  switch (text) {
-    case '>':
-    case '>=':
-    case '<':
-    case '<=':
-    case '=':
-      return text
-    default:
-      return undefined
-  }
+  return OPERATORS.find((operator) => operator === text)
 }
