@@ -36,7 +36,8 @@ export function openAnswers(engine: Engine, { limits: own = {}, clock }: Answers
   return {
     search: (page, asking) => searchPage(page, { engine, limits, asking }),
     find: (which, asking) => find(which, asking, answering),
-    aggregate: (request, asking) => aggregate(request, { engine, limits, asking, nowNs: clock.nowNs() }),
+    aggregate: (request, asking) =>
+      aggregate(request, { engine, limits, asking, nowNs: clock.nowNs() }),
     values: (field, beginning, asking) => values({ field, beginning }, asking, answering),
     count: (question, asking) => count(question, asking, answering),
   }

@@ -107,7 +107,7 @@ export function readTime(text: string): TimeSpan {
       : second === undefined
         ? 60_000_000_000n
         : 10n ** BigInt(9 - fraction.length)
-  if (fromNs < 0n || fromNs + lastsNs > INT64_MAX)
+  if (fromNs < 0n || fromNs + lastsNs - 1n > INT64_MAX)
     throw new QuantityError('it is not between the years 1970 and 2262')
   return { fromNs, toNs: fromNs + lastsNs }
 }
