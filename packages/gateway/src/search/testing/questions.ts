@@ -115,19 +115,17 @@ const compare: fc.Arbitrary<Filter> = fc.oneof(
       .filter((value) => value !== '')
       .map((value): Filter => ({ kind: 'compare', field, operator: '=', value, at: NOWHERE })),
   ),
-  fc
-    .constantFrom(...ofType('number', 'time', 'duration'))
-    .chain((field) =>
-      fc
-        .tuple(fc.constantFrom('<', '<=', '>', '>='), valueOf(field))
-        .map(([operator, value]): Filter => ({
-          kind: 'compare',
-          field,
-          operator,
-          value,
-          at: NOWHERE,
-        })),
-    ),
+  fc.constantFrom(...ofType('number', 'time', 'duration')).chain((field) =>
+    fc
+      .tuple(fc.constantFrom('<', '<=', '>', '>='), valueOf(field))
+      .map(([operator, value]): Filter => ({
+        kind: 'compare',
+        field,
+        operator,
+        value,
+        at: NOWHERE,
+      })),
+  ),
 )
 
 const among: fc.Arbitrary<Filter> = fc
