@@ -7,7 +7,14 @@ import { join } from 'node:path'
 import { openSalts } from '@countersign/record/salt'
 import { type InboundListening, listenInbound } from './capture.ts'
 import type { LoadedConfig } from './config.ts'
-import { type Program, type WriteSide, openCanonicalLog, openLifetime, openWriteSide, readListener } from './gateway.ts'
+import {
+  type Program,
+  type WriteSide,
+  openCanonicalLog,
+  openLifetime,
+  openWriteSide,
+  readListener,
+} from './gateway.ts'
 import { createOperatorKey } from './identity.ts'
 import { journey, recordMalformed } from './journey.ts'
 import { layoutOf } from './ledger.ts'

@@ -33,7 +33,9 @@ export async function openApiSocket(path: string, desk: Desk, answer: Answer): P
     await chmod(path, 0o600)
   } catch (cause) {
     server.close()
-    throw new ReaderError('READER_IO', `could not listen on ${path}: ${messageOf(cause)}`, { cause })
+    throw new ReaderError('READER_IO', `could not listen on ${path}: ${messageOf(cause)}`, {
+      cause,
+    })
   }
   return { path, close: () => closed(server) }
 }

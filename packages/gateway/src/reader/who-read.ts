@@ -114,7 +114,9 @@ function returned(
 }
 
 /** What a read says that it returned: out of its entry, in a bundle that is kept for the next one. */
-function openLists({ logOf }: WhoReadOptions): (read: Transaction) => Promise<readonly LeavesOfLog[]> {
+function openLists({
+  logOf,
+}: WhoReadOptions): (read: Transaction) => Promise<readonly LeavesOfLog[]> {
   let kept: { readonly key: string; readonly entries: readonly Uint8Array[] } | undefined
   return async ({ origin, index }) => {
     const log = logOf(origin)

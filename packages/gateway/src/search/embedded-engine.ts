@@ -2,9 +2,8 @@
  * ClickHouse in this process (chdb): holds one data folder, which no other process may open meanwhile. Lost, it is made again from the
  * log. What it holds is in clear: it is as private as the keys that opened it.
  *
- * Two connections, because settings stay with a connection: the limits of a question must not be those of an insert, and one
- * connection runs one statement at a time. Statements with parameters run one after the other whatever their connection, so what
- * is written while questions are asked has none.
+ * Two sets of connections, so that what is written never waits for the questions that are asked. Statements with parameters run one
+ * after the other whatever their connection, so what is written while questions are asked has none.
  */
 import assert from 'node:assert/strict'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
@@ -14,6 +13,8 @@ import { createChdbConnection } from 'chdb/connection'
 import { takeLock } from '../platform.ts'
 import type { Lock } from '../platform.ts'
 import { clientEngine } from './client-engine.ts'
+import { embeddedConnections } from './embedded-connections.ts'
+import type { Connection } from './embedded-connections.ts'
 import type { Engine } from './engine.ts'
 import { SearchError } from './errors.ts'
 
@@ -21,8 +22,6 @@ import { SearchError } from './errors.ts'
 function isConnection(value: unknown): value is Connection {
   return typeof value === 'object' && value !== null && 'query' in value && 'insert' in value
 }
-
-type Connection = NonNullable<NonNullable<Parameters<typeof createClient>[0]>['connection']>
 
 /**
  * Opens ClickHouse on a folder of this machine.
@@ -61,9 +60,12 @@ function twoConnections(path: string, lock: Lock): Engine {
 }
 
 function connect(path: string): ReturnType<typeof createClient> {
-  const connection: unknown = createChdbConnection({ path })
-  assert(isConnection(connection))
-  return createClient({ connection })
+  const open = (): Connection => {
+    const connection: unknown = createChdbConnection({ path })
+    assert(isConnection(connection))
+    return connection
+  }
+  return createClient({ connection: embeddedConnections(open) })
 }
 
 /** chdb would wait for ever, or spoil the folder. A lock of the kernel is gone with its process; the pid beside it is for people. */
