@@ -24,7 +24,14 @@ export type Filter =
       readonly value: FilterValue
       readonly at: Span
     }
-  /** A text with `*` for any characters, over the whole value; `\*` is a star. */
+  /** One of several values; of a list: any of its texts. */
+  | {
+      readonly kind: 'in'
+      readonly field: FieldName
+      readonly values: readonly FilterValue[]
+      readonly at: Span
+    }
+  /** A text with `*` for any characters, over the whole value; `\*` is a star, `\\` a backslash. */
   | {
       readonly kind: 'like'
       readonly field: FieldName
@@ -33,7 +40,10 @@ export type Filter =
     }
   /** Whether the field is there at all: `field:*`. */
   | { readonly kind: 'has'; readonly field: FieldName; readonly at: Span }
-  /** Words that stand somewhere in the texts of a transaction, in any case; several side by side when quoted. */
+  /**
+   * Words that stand somewhere in the texts of a transaction, in any case. Each stands there as a whole word; and where the text is more
+   * than one word, it stands there as it is, too.
+   */
   | { readonly kind: 'words'; readonly text: string; readonly at: Span }
 
 /** A question: which transactions. Times are nanoseconds since the epoch; `until` is not included. */
@@ -43,6 +53,9 @@ export interface Question {
   readonly filter: Filter
   readonly sinceNs?: bigint
   readonly untilNs?: bigint
+  /** The same as they were written, where they were relative to the time of asking: `24h`, `today`. A cursor holds on to what they meant first. */
+  readonly since?: string
+  readonly until?: string
 }
 
 /** As whom a question is asked. */

@@ -113,10 +113,13 @@ export const wordFields: {
   ],
 }
 
-/** SQL of all of those texts, in lower case and apart: the same expression in the index and in questions. */
+/**
+ * SQL of all of those texts, in lower case and apart: the same expression in the index and in questions. A text index is not used for an
+ * expression with a CAST in it; and `lowerUTF8` is what `toLowerCase` is here, which `matches` relies on.
+ */
 export function wordsSql(which: 'open' | 'sealed'): string {
-  const names = wordFields[which].map((field) => `CAST(${columnOf(field).name} AS String)`)
-  return `lower(concatWithSeparator('\\n', ${names.join(', ')}))`
+  const names = wordFields[which].map((field) => columnOf(field).name)
+  return `lowerUTF8(concatWithSeparator('\\n', ${names.join(', ')}))`
 }
 
 /** Fields whose columns an erasure empties. */
