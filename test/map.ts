@@ -77,7 +77,7 @@ export const dependencyPlaces: Readonly<Record<string, readonly Place[]>> = {
   'prom-client': ['gateway'],
   undici: ['capture', 'identity', 'ledger'],
   yaml: ['config', 'identity', 'cli', 'demo'],
-  zod: ['config', 'identity', 'ledger'],
+  zod: ['config', 'identity', 'ledger', 'report'],
 }
 
 /** What each package may import besides its own files. `node` lists the files that may name `node:` modules. */

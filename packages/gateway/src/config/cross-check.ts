@@ -1,6 +1,6 @@
 /** What no single key can show: names that refer to each other, routes that collide, rules that can not work. */
 import ipaddr from 'ipaddr.js'
-import { didYouMean } from './nearest.ts'
+import { didYouMean } from '../platform.ts'
 import { checkReading } from './reader-check.ts'
 import { parseRouteTemplate } from './route-template.ts'
 import type { Config, RouteConfig } from './schema.ts'

@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import { keyText } from './errors.ts'
 import type { ConfigProblem } from './errors.ts'
 import { knownKeys } from './json-schema.ts'
-import { didYouMean } from './nearest.ts'
+import { didYouMean } from '../platform.ts'
 import type { Source } from './source.ts'
 
 type Issue = z.core.$ZodIssue

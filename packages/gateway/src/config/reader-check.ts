@@ -1,6 +1,6 @@
 /** What no single key of `reader` and `retention` can show: services and labels that nobody declared, logs followed twice. */
 import type { Finding } from './cross-check.ts'
-import { didYouMean } from './nearest.ts'
+import { didYouMean } from '../platform.ts'
 import type { Config } from './schema.ts'
 
 type Path = Finding['path']

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { jsonSchema, quantityText } from './json-schema.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../platform.ts'
 import { keysOf, renderReference } from './reference.ts'
 import { configSchema } from './schema.ts'
 
