@@ -17,6 +17,7 @@ import {
 } from './decode-shape.ts'
 import type { Shape } from './decode-shape.ts'
 import { LEAF_LIST_PATTERN } from './leaf-list.ts'
+import { DAY_PATTERN } from './retention.ts'
 import type { AlarmCause, Leaf, Lifecycle, OutcomeStatus, Phase, RecordClass } from './leaf.ts'
 import type {
   ActorType,
@@ -39,6 +40,7 @@ const nanoseconds = matching('nanoseconds as a decimal string', '0|[1-9][0-9]{0,
 const traceId = matching('32 lower-case hex digits', '[0-9a-f]{32}')
 const spanId = matching('16 lower-case hex digits', '[0-9a-f]{16}')
 const leafList = matching('leaf indexes, such as 3,17-19', LEAF_LIST_PATTERN)
+const day = matching('a day, such as 2026-11-26', DAY_PATTERN)
 const component = unionOf<LifecycleOf<'boot'>['component']>({ gateway: 1, ledger: 1 })
 
 const recordClass = unionOf<RecordClass>({
@@ -196,6 +198,16 @@ const lifecycle = byKind({
     subject: optional(text),
     leaves: required(leafList),
     opened: required(whole),
+  }),
+  retention: objectOf<LifecycleOf<'retention'>>({
+    kind: required(text),
+    by: required(text),
+    basis: optional(text),
+    today: required(day),
+    periods: required(listOf(day)),
+    kept: required(listOf(day)),
+    addenda: required(whole),
+    rules: required(text),
   }),
 } satisfies Record<Lifecycle['kind'], Shape>)
 
