@@ -3,6 +3,7 @@ import {
   byKind,
   captured,
   counts,
+  distinct,
   flag,
   integer,
   listOf,
@@ -12,13 +13,24 @@ import {
   required,
   text,
   unionOf,
+  upTo,
   versionOne,
   whole,
 } from './decode-shape.ts'
 import type { Shape } from './decode-shape.ts'
 import { LEAF_LIST_PATTERN } from './leaf-list.ts'
+import type {
+  AlarmCause,
+  Component,
+  Leaf,
+  Lifecycle,
+  OutcomeStatus,
+  Phase,
+  RecordClass,
+} from './leaf.ts'
+import { READ_LOGS_MAX, READ_ROWS_MAX } from './reading.ts'
+import type { LeavesOfLog, LogRole, ReadFacts } from './reading.ts'
 import { DAY_PATTERN } from './retention.ts'
-import type { AlarmCause, Leaf, Lifecycle, OutcomeStatus, Phase, RecordClass } from './leaf.ts'
 import type {
   ActorType,
   CaptureDepth,
@@ -41,7 +53,7 @@ const traceId = matching('32 lower-case hex digits', '[0-9a-f]{32}')
 const spanId = matching('16 lower-case hex digits', '[0-9a-f]{16}')
 const leafList = matching('leaf indexes, such as 3,17-19', LEAF_LIST_PATTERN)
 const day = matching('a day, such as 2026-11-26', DAY_PATTERN)
-const component = unionOf<LifecycleOf<'boot'>['component']>({ gateway: 1, ledger: 1 })
+const component = unionOf<Component>({ gateway: 1, ledger: 1, reader: 1 })
 
 const recordClass = unionOf<RecordClass>({
   'http.server': 1,
@@ -126,6 +138,7 @@ const lifecycle = byKind({
   }),
   heartbeat: objectOf<LifecycleOf<'heartbeat'>>({
     kind: required(text),
+    component: optional(unionOf<'reader'>({ reader: 1 })),
     counters: required(counts),
     clock: required(clock),
     open_from: optional(whole),
@@ -164,6 +177,8 @@ const lifecycle = byKind({
         tile_damaged: 1,
         addenda_damaged: 1,
         signer_unavailable: 1,
+        log_unverified: 1,
+        index_full: 1,
       }),
     ),
     raised: required(flag),
@@ -227,6 +242,22 @@ const egress = objectOf<Present<Leaf['egress']>>({
       keys: optional(listOf(text)),
     }),
   ),
+})
+
+const read = objectOf<ReadFacts>({
+  role: required(
+    unionOf<LogRole>({ subject: 1, viewer: 1, owner: 1, auditor: 1, investigator: 1 }),
+  ),
+  scope: required(unionOf<ReadFacts['scope']>({ all: 1, services: 1, self: 1 })),
+  unmasked: required(flag),
+  rows: required(upTo(READ_ROWS_MAX)),
+  records: optional(
+    distinct('origin', {
+      max: READ_LOGS_MAX,
+      item: objectOf<LeavesOfLog>({ origin: required(text), leaves: required(leafList) }),
+    }),
+  ),
+  approval: optional(id),
 })
 
 /** The shape of every leaf. Its `source` captures id, phase, session, seq, prev and the list of addenda, in that order. */
@@ -319,6 +350,7 @@ export const leafShape: Shape = objectOf<Leaf>({
     }),
   ),
   egress: optional(egress),
+  read: optional(read),
   lifecycle: optional(lifecycle),
   addenda: optional(
     captured(

@@ -46,6 +46,18 @@ export const whole: Shape = {
   source: '(?:0|[1-9][0-9]{0,14})',
 }
 
+/** An integer from 0 to `max`. Without a source: only few records hold one. */
+export function upTo(max: number): Shape {
+  return {
+    check: (value, path) =>
+      expect(
+        Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= max,
+        path,
+        `a whole number up to ${max}`,
+      ),
+  }
+}
+
 /** An integer, negative ones too. */
 export const integer: Shape = {
   check: (value, path) => expect(Number.isSafeInteger(value), path, 'an integer within 2^53-1'),
@@ -92,6 +104,27 @@ export function listOf(item: Shape): Shape {
     ...(item.source === undefined
       ? {}
       : { source: String.raw`\[(?:${item.source}(?:,${item.source})*)?\]` }),
+  }
+}
+
+/** An array of 1 to `max` objects, of which no two have the same text in one member. Not regular. */
+export function distinct(
+  member: string,
+  { item, max }: { readonly item: Shape; readonly max: number },
+): Shape {
+  const list = listOf(item)
+  return {
+    check: (value, path) => {
+      list.check(value, path)
+      if (!Array.isArray(value)) return
+      expect(value.length >= 1 && value.length <= max, path, `a list of 1 to ${max}`)
+      const seen = new Set<unknown>()
+      for (const [at, each] of value.entries()) {
+        const named = objectAt(each, path)[member]
+        expect(!seen.has(named), `${path}[${at}].${member}`, 'named once')
+        seen.add(named)
+      }
+    },
   }
 }
 

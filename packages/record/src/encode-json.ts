@@ -56,6 +56,8 @@ type Http = NonNullable<Leaf['http']>
 function knownJson({ leaf, addenda }: Draft, stamp: Stamp): string | undefined {
   if (leaf.lifecycle !== undefined || leaf.egress !== undefined || leaf.cause !== undefined)
     return undefined
+  // What was read is said anew each time.
+  if (leaf.read !== undefined) return undefined
   if (!isStamp(leaf, stamp)) return undefined
   const phrase = wordsOf(leaf)
   const time = timeText(leaf.time)

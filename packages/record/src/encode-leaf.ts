@@ -1,5 +1,6 @@
 /** Puts the members of a leaf in the order of leaf.ts: that order is part of the bytes. Absent members stay absent. */
 import type { Draft, Leaf, Lifecycle } from './leaf.ts'
+import type { ReadFacts } from './reading.ts'
 import type { Credential } from './vocabulary.ts'
 
 /** What the writer's session adds to a draft. */
@@ -44,6 +45,7 @@ export function orderLeaf({ leaf, addenda }: Draft, { session, seq, prev }: Stam
     service: leaf.service && orderService(leaf.service),
     http: leaf.http && orderHttp(leaf.http),
     egress: leaf.egress && orderEgress(leaf.egress),
+    read: leaf.read && orderRead(leaf.read),
     lifecycle: leaf.lifecycle && orderLifecycle(leaf.lifecycle),
     addenda:
       addenda.length === 0
@@ -138,6 +140,17 @@ function orderEgress(egress: Member<'egress'>): Ordered<Member<'egress'>> {
   }
 }
 
+function orderRead(read: ReadFacts): Ordered<ReadFacts> {
+  return {
+    role: read.role,
+    scope: read.scope,
+    unmasked: read.unmasked,
+    rows: read.rows,
+    records: read.records?.map(({ origin, leaves }) => ({ origin, leaves })),
+    approval: read.approval,
+  }
+}
+
 function orderLifecycle(of: Lifecycle): Ordered<Lifecycle> {
   if (of.kind === 'boot') {
     const { kind, component, version, binary, config, clock, recovered } = of
@@ -145,8 +158,8 @@ function orderLifecycle(of: Lifecycle): Ordered<Lifecycle> {
     return { kind, component, version, binary, config, clock: orderClock(clock), recovered: found }
   }
   if (of.kind === 'heartbeat') {
-    const { kind, counters, clock, open_from, open } = of
-    return { kind, counters, clock: orderClock(clock), open_from, open }
+    const { kind, component, counters, clock, open_from, open } = of
+    return { kind, component, counters, clock: orderClock(clock), open_from, open }
   }
   if (of.kind === 'gap')
     return { kind: of.kind, from: of.from, to: of.to, count: of.count, why: of.why }

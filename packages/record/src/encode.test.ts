@@ -18,7 +18,10 @@ import {
 } from './encode.ts'
 import { arbitraryDraft, arbitraryStamp, someDraft, someStamp } from './encode.testing.ts'
 import { RecordError } from './errors.ts'
+import { formatLeafList } from './leaf-list.ts'
 import type { Draft } from './leaf.ts'
+import { READ_LOGS_MAX, READ_ROWS_MAX } from './reading.ts'
+import type { ReadFacts } from './reading.ts'
 
 const sha256 = (data: Uint8Array): Uint8Array => createHash('sha256').update(data).digest()
 const salt = Uint8Array.from({ length: 16 }, (_, at) => at)
@@ -57,6 +60,50 @@ test('every draft that can be encoded reads back as what was written, and scans 
       assert.deepEqual(scanEntry(entry), { id: leaf.id, phase: leaf.phase, session, seq, prev })
     }),
   )
+})
+
+test('a read of as many scattered records as an answer holds, in as many logs, is one record', () => {
+  const perLog = Math.ceil(READ_ROWS_MAX / READ_LOGS_MAX)
+  // The largest indexes there are, none next to another, and origins as long as a configuration allows.
+  const leaves = (count: number): string =>
+    formatLeafList(
+      Array.from({ length: count }, (_, at) => Number.MAX_SAFE_INTEGER - 2 * (count - at)),
+    )
+  const answers = [
+    [{ origin: 'o'.repeat(255), leaves: leaves(2 * READ_ROWS_MAX) }],
+    Array.from({ length: READ_LOGS_MAX }, (_, at) => ({
+      origin: String(at).padStart(255, 'o'),
+      leaves: leaves(2 * perLog),
+    })),
+  ]
+  for (const records of answers) {
+    const read: ReadFacts = {
+      role: 'investigator',
+      scope: 'services',
+      unmasked: true,
+      rows: READ_ROWS_MAX,
+      records,
+      approval: someStamp.session,
+    }
+    // An intent and an outcome for each row: more than any answer names.
+    const { entry } = encodeDraft(
+      { ...someDraft, leaf: { ...someDraft.leaf, read } },
+      someStamp,
+      sha256,
+    )
+    assert.deepEqual(decodeEntry(entry).leaf.read, read)
+    assert.ok(entry.length < ENTRY_BYTES_MAX, `${entry.length} bytes`)
+  }
+})
+
+test('what was read is written anew each time, also between records of the same words', () => {
+  const facts: ReadFacts = { role: 'auditor', scope: 'all', unmasked: false, rows: 1 }
+  const reads = [undefined, facts, { ...facts, rows: 2 }, undefined, facts]
+  for (const read of reads) {
+    const leaf = read === undefined ? someDraft.leaf : { ...someDraft.leaf, read }
+    const { entry } = encodeDraft({ ...someDraft, leaf }, someStamp, sha256)
+    assert.deepEqual(decodeEntry(entry).leaf.read, read)
+  }
 })
 
 test('an entry is what tlog-addenda calls an entry with addenda', () => {
@@ -181,7 +228,7 @@ test('the members of the shape stand in the order of the Leaf interface', () => 
   const shapeText = readFileSync(new URL('decode-leaf.ts', import.meta.url), 'utf8')
   const table = /objectOf<Leaf>\(\{(.*?)\n\}\)/s.exec(shapeText)?.[1] ?? ''
   const inShape = [...table.matchAll(/^ {2}(\w+):/gm)].map((match) => match[1])
-  assert.equal(inInterface.length, 28)
+  assert.equal(inInterface.length, 29)
   assert.deepEqual(inShape, inInterface)
 })
 

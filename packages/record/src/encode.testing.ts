@@ -4,6 +4,8 @@ import * as fc from 'fast-check'
 import { formatLeafList } from './leaf-list.ts'
 import type { Stamp } from './encode.ts'
 import type { Draft, Leaf, Lifecycle, UnstampedLeaf } from './leaf.ts'
+import { READ_ROWS_MAX } from './reading.ts'
+import type { ReadFacts } from './reading.ts'
 import { dayOf } from './retention.ts'
 import type { Credential } from './vocabulary.ts'
 
@@ -115,7 +117,7 @@ const credential = part<Credential>(
 )
 
 const clock = fc.record({ source: text, offset_ns: fc.integer() })
-const component = fc.constantFrom('gateway', 'ledger')
+const component = fc.constantFrom('gateway', 'ledger', 'reader')
 const leaves = fc
   .uniqueArray(fc.nat(1000))
   .map((indexes) => formatLeafList(indexes.toSorted((a, b) => a - b)))
@@ -138,6 +140,7 @@ const lifecycle: fc.Arbitrary<Lifecycle> = fc.oneof(
   part<Extract<Lifecycle, { kind: 'heartbeat' }>>(
     {
       kind: fc.constant('heartbeat'),
+      component: fc.constant('reader'),
       counters: fc.dictionary(text, whole),
       clock,
       open_from: whole,
@@ -161,7 +164,7 @@ const lifecycle: fc.Arbitrary<Lifecycle> = fc.oneof(
   fc.record({ kind: fc.constant('shutdown'), component }),
   fc.record({
     kind: fc.constant('alarm'),
-    what: fc.constantFrom('witness_quorum', 'tile_damaged'),
+    what: fc.constantFrom('witness_quorum', 'tile_damaged', 'log_unverified', 'index_full'),
     raised: flag,
     about: text,
     detail: text,
@@ -221,11 +224,34 @@ const payload = part<Present<Present<Leaf['egress']>['payload']>>(
   ['bytes'],
 )
 
+const read = part<ReadFacts>(
+  {
+    role: fc.constantFrom('subject', 'viewer', 'owner', 'auditor', 'investigator'),
+    scope: fc.constantFrom('all', 'services', 'self'),
+    unmasked: flag,
+    rows: fc.nat(READ_ROWS_MAX),
+    records: fc.uniqueArray(fc.record({ origin: text, leaves }), {
+      minLength: 1,
+      maxLength: 4,
+      selector: ({ origin }) => origin,
+    }),
+    approval: id,
+  },
+  ['role', 'scope', 'unmasked', 'rows'],
+)
+
 const leaf = part<UnstampedLeaf>(
   {
     v: fc.constant(1),
     id,
-    class: fc.constantFrom('http.server', 'http.client', 'agent.tool', 'lifecycle', 'ledger'),
+    class: fc.constantFrom(
+      'http.server',
+      'http.client',
+      'agent.tool',
+      'read',
+      'lifecycle',
+      'ledger',
+    ),
     action: text,
     crud: fc.constantFrom('create', 'read', 'execute'),
     phase: fc.constantFrom('intent', 'outcome', 'single'),
@@ -291,6 +317,7 @@ const leaf = part<UnstampedLeaf>(
       },
       [],
     ),
+    read,
     lifecycle,
   },
   ['v', 'id', 'class', 'action', 'phase', 'time'],

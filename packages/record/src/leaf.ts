@@ -3,6 +3,7 @@
  * pseudonyms, paths are route templates; what identifies or reveals is in an addendum whose digest is here.
  * Optional members are absent when they do not apply; nothing is ever `null`.
  */
+import type { ReadFacts } from './reading.ts'
 import type { ActorType, CaptureDepth, Credential, RecordMode, RouteMatch } from './vocabulary.ts'
 
 /** What kind of event this is. */
@@ -96,16 +97,21 @@ export interface Leaf {
       readonly keys?: readonly string[]
     }
   }
+  /** In the outcome of a read of the log: as whom, and what was returned. */
+  readonly read?: ReadFacts
   readonly lifecycle?: Lifecycle
   /** Names of the addenda, in the order of the digests that follow the JSON. */
   readonly addenda?: readonly { readonly name: string; readonly bytes: number }[]
 }
 
+/** Which process writes a session. */
+export type Component = 'gateway' | 'ledger' | 'reader'
+
 /** Facts about the gateway itself. */
 export type Lifecycle =
   | {
       readonly kind: 'boot'
-      readonly component: 'gateway' | 'ledger'
+      readonly component: Component
       readonly version: string
       /** SHA-256 (hex) of the program's sources or binary. */
       readonly binary: string
@@ -116,6 +122,8 @@ export type Lifecycle =
     }
   | {
       readonly kind: 'heartbeat'
+      /** Whose it is, when it is not the gateway's. */
+      readonly component?: 'reader'
       readonly counters: Readonly<Record<string, number>>
       readonly clock: { readonly source: string; readonly offset_ns: number }
       /** Every transaction still open has its intent at or after this leaf index. */
@@ -138,7 +146,7 @@ export type Lifecycle =
       readonly error?: string
     }
   | { readonly kind: 'key'; readonly change: 'created' | 'revoked'; readonly key: string }
-  | { readonly kind: 'shutdown'; readonly component: 'gateway' | 'ledger' }
+  | { readonly kind: 'shutdown'; readonly component: Component }
   | {
       readonly kind: 'alarm'
       readonly what: AlarmCause
@@ -216,6 +224,8 @@ export type AlarmCause =
   | 'tile_damaged'
   | 'addenda_damaged'
   | 'signer_unavailable'
+  | 'log_unverified'
+  | 'index_full'
 
 /** A leaf before the writer's session stamps `session`, `seq` and `prev`. */
 export type UnstampedLeaf = Omit<Leaf, 'session' | 'seq' | 'prev' | 'addenda'>

@@ -54,3 +54,5 @@ export interface ReadStatement {
 
 /** Rows in one answer, and so in one record of a read. */
 export const READ_ROWS_MAX = 1000
+/** Logs in one answer, and so in one record of a read. */
+export const READ_LOGS_MAX = 64

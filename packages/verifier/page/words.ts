@@ -27,12 +27,13 @@ export function who({ actor, lifecycle }: Leaf): string {
 }
 
 export function what(leaf: Leaf): string {
-  const { http, destination, lifecycle, action } = leaf
+  const { http, destination, lifecycle, read, action } = leaf
   if (lifecycle !== undefined) return lifecycleWords(lifecycle)
   const target =
     destination?.host === undefined ? '' : ` → ${destination.host}:${destination.port ?? ''}`
   const route = http?.method === undefined ? '' : ` (${http.method} ${http.route ?? ''})`
-  return `${action}${route}${target}`
+  const answer = read === undefined ? '' : `: ${readWords(read)}`
+  return `${action}${route}${target}${answer}`
 }
 
 /** What became of it, and whether that is a yes or a no. */
@@ -44,6 +45,11 @@ export function became({ decision, outcome, http, phase }: Leaf): { text: string
   const status = http?.status === undefined ? '' : ` ${http.status}`
   if (outcome === undefined) return { text: phase, tone: 'soft' }
   return { text: `${outcome}${status}`, tone: outcome === 'success' ? 'ok' : 'no' }
+}
+
+function readWords({ role, rows, unmasked, approval }: NonNullable<Leaf['read']>): string {
+  const how = unmasked ? ', sealed content shown' : ''
+  return `${counted(rows, 'row')} as ${role}${how}${approval === undefined ? '' : ` by approval ${approval}`}`
 }
 
 function lifecycleWords(fact: Lifecycle): string {

@@ -77,6 +77,29 @@ test('a log whose sessions begin, are counted and end is complete', async () => 
   assert.match(text, /session {5}\S+ \(gateway\): 1,404 records, entries 1 to 1404, counted by 2 h/)
 })
 
+test('a reader beside a gateway is a session of its own, and its crash leaves nothing open', async () => {
+  const pages = new Pages()
+  const gateway = new Writer(pages).boot()
+  const crashed = new Writer(pages, 'reader').boot().requests(3).heartbeat()
+  gateway.requests(5).heartbeat()
+  const open = crashed.intent()
+  const reader = new Writer(pages, 'reader').boot().outcome(open).requests(2).heartbeat()
+  gateway.shutdown()
+  reader.shutdown()
+  const report = await judged(pages)
+  const { completeness } = report
+  assert.deepEqual([report.verified, completeness.verdict], [true, 'complete'])
+  assert.deepEqual(
+    completeness.sessions.map(({ component, end }) => [component, end]),
+    [
+      ['gateway', 'shutdown'],
+      ['reader', 'crash'],
+      ['reader', 'shutdown'],
+    ],
+  )
+  assert.match(tellCompleteness(report), /session {5}\S+ \(reader\): 9 records/)
+})
+
 test('a record left out is a hole between its neighbours, and only there', async () => {
   const pages = new Pages()
   const gateway = new Writer(pages).boot().requests(10).heartbeat()

@@ -21,7 +21,7 @@ export type SessionEnd = 'shutdown' | 'crash' | 'running' | 'silent' | 'tool'
 
 export interface SessionFate {
   readonly session: string
-  /** `gateway` or `ledger`, as it booted; absent for a session without a boot. */
+  /** `gateway`, `reader` or `ledger`, as it booted; absent for a session without a boot. */
   readonly component?: string | undefined
   readonly firstEntry: number
   readonly lastEntry: number
@@ -292,8 +292,9 @@ function doubts({ fate, life, until }: Fate, range: EntryRange): string[] {
   const { session, end, lastEntry, component } = fate
   const who = `session ${session}${component === undefined ? '' : ` of the ${component}`}`
   const found: string[] = []
-  // A ledger writes a record at its boot and one at its end; requests are the gateway's.
-  const endMatters = component !== 'ledger' && touches(range, lastEntry, until)
+  // A ledger writes a record at its boot and one at its end, and a reader answers nothing before it is on record.
+  const writesBehind = component !== 'ledger' && component !== 'reader'
+  const endMatters = writesBehind && touches(range, lastEntry, until)
   if (end === 'crash' && endMatters)
     found.push(
       `${who} ended without a shutdown after entry ${lastEntry}: what it answered in its last moments in modes bounded and best-effort may not be on record`,

@@ -1,7 +1,7 @@
 /** Writers of a log for tests: sessions that boot, count, lose records and end, or do not. */
 import { encodeDraft } from '@countersign/record/encode'
 import { openIds } from '@countersign/record/id'
-import type { Lifecycle, UnstampedLeaf } from '@countersign/record/leaf'
+import type { Component, Lifecycle, UnstampedLeaf } from '@countersign/record/leaf'
 
 import { nodeCrypto } from './node-io.ts'
 
@@ -24,13 +24,13 @@ export class Pages {
 export class Writer {
   readonly session: string
   readonly #pages: Pages
-  readonly #component: 'gateway' | 'ledger'
+  readonly #component: Component
   readonly #counts = { records: 0, intents: 0, outcomes: 0 }
   #prev: string | undefined
   #lost = 0
   #dropped = false
 
-  constructor(pages: Pages, component: 'gateway' | 'ledger' = 'gateway') {
+  constructor(pages: Pages, component: Component = 'gateway') {
     this.#pages = pages
     this.#component = component
     this.session = pages.newId()
@@ -52,7 +52,8 @@ export class Writer {
 
   heartbeat(counters: Record<string, number> = {}): this {
     const counted = { requests: 0, lost: this.#lost, ...this.#counts, ...counters }
-    return this.fact({ kind: 'heartbeat', counters: counted, clock, open: 0 })
+    const whose = this.#component === 'reader' ? { component: 'reader' as const } : {}
+    return this.fact({ kind: 'heartbeat', ...whose, counters: counted, clock, open: 0 })
   }
 
   /** As an older version wrote it. */

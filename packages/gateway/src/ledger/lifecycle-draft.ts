@@ -8,6 +8,8 @@ const ALARM_SEVERITY = {
   tile_damaged: 'critical',
   addenda_damaged: 'critical',
   signer_unavailable: 'warning',
+  log_unverified: 'critical',
+  index_full: 'warning',
 } as const
 
 /** The draft of one fact. @param nowNs nanoseconds since the epoch. */
