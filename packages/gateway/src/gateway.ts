@@ -1,9 +1,4 @@
-/** Reads the configuration, builds the rooms, starts and stops them. The only file that constructs rooms. */
-import { readFile } from 'node:fs/promises'
-import { hostname } from 'node:os'
-import { join } from 'node:path'
-import { openIds } from '@countersign/record/id'
-import { openSalts } from '@countersign/record/salt'
+/** Reads the configuration, builds the rooms, starts and stops them. With `reader.ts`, all that constructs rooms. */
 import {
   type EgressListening,
   type EgressOptions,
@@ -16,27 +11,15 @@ import {
 import type { Config, LoadedConfig } from './config.ts'
 import type { ListenerConfig } from './config/schema.ts'
 import { type Admin, listenAdmin } from './gateway/admin.ts'
-import { appender, isWaiting, whyUnavailable } from './gateway/appender.ts'
 import { type CanonicalLog, openCanonicalLog } from './gateway/canonical-log.ts'
 import { type Lifetime, type Program, openLifetime } from './gateway/lifetime.ts'
 import { type Metrics, openMetrics } from './gateway/metrics.ts'
-import { openPressure } from './gateway/pressure.ts'
 import { type ListenerMaterial, readListener, readUpstreams } from './gateway/material.ts'
 import { openOwnAddresses } from './gateway/own-addresses.ts'
-import { type Identity, openIdentity } from './identity.ts'
-import {
-  type Rooms,
-  type Transcriber,
-  journey,
-  openLosses,
-  openOpenIntents,
-  openTranscriber,
-  recordMalformed,
-} from './journey.ts'
-import { type Ledger, connectLedger, layoutOf } from './ledger.ts'
+import { type WriteSide, openWriteSide } from './gateway/write-side.ts'
+import { type Rooms, journey, recordMalformed } from './journey.ts'
 import { type Clock, systemClock } from './platform.ts'
 import { type Policy, compilePolicy } from './policy.ts'
-import { type Sealing, openSealing, readTenantKey } from './seal.ts'
 
 /** A running gateway. */
 export interface Gateway {
@@ -61,8 +44,6 @@ export interface Bound {
   readonly port: number
 }
 
-const nsPerMs = 1_000_000n
-
 /** What is replaced on reload, in one assignment: a request sees all of one version. */
 interface InForce {
   loaded: LoadedConfig
@@ -72,16 +53,12 @@ interface InForce {
 interface Running {
   readonly clock: Clock
   readonly inForce: InForce
-  readonly identity: Identity
-  /** Absent where addenda are recorded in clear. */
-  readonly sealing: Sealing | undefined
-  readonly ledger: Ledger
+  readonly write: WriteSide
   readonly rooms: Rooms
   readonly lifetime: Lifetime
   readonly metrics: Metrics
   readonly log: CanonicalLog
   readonly health: { up: boolean }
-  readonly newId: () => string
 }
 
 /** What a gateway is started from. */
@@ -105,7 +82,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     return gatewayOf(running, listeners)
   } catch (cause) {
     // What is open would keep the process alive, reconnecting for ever.
-    await closeAll(closersOf(running)).catch(() => undefined)
+    await closeAll(running.write.closers).catch(() => undefined)
     throw cause
   }
 }
@@ -119,14 +96,10 @@ function gatewayOf(running: Running, listeners: Listeners): Gateway {
       await closeAll([
         () => listeners.close(),
         () => running.lifetime.end(),
-        ...closersOf(running),
+        ...running.write.closers,
       ]).finally(() => running.log.flush())
     },
   }
-}
-
-function closersOf({ ledger, identity, sealing }: Running): (() => Promise<void>)[] {
-  return [() => ledger.close(), () => identity.close(), async () => sealing?.close()]
 }
 
 /** Takes every step, also after one that failed; then throws what the first of those threw. */
@@ -145,46 +118,28 @@ async function closeAll(steps: readonly (() => Promise<void>)[]): Promise<void> 
 async function build({ loaded, program }: GatewayOptions, clock: Clock): Promise<Running> {
   const { config } = loaded
   const inForce: InForce = { loaded, policy: compilePolicy(config) }
-  const newId = openIds({ nowMs: () => Number(clock.nowNs() / nsPerMs) })
-  const identity = await identityOf(loaded, clock)
-  const sealing = await sealingOf(loaded)
   const log = openCanonicalLog({ clock })
-  const health = { up: true }
-  const ledger = await ledgerOf(loaded, { clock, session: newId(), log, health })
-  const pressure = openPressure({
-    boundMs: config.ledger.boundedWithin,
-    nowMs: () => performance.now(),
+  const write = await openWriteSide({
+    inForce: () => inForce.loaded,
+    clock,
+    log,
+    decide: (actor, captured) => inForce.policy.decide(actor, captured),
+    finished(summary) {
+      metrics.finished(summary)
+      log.finished(summary)
+    },
   })
-  const losses = openLosses({ clock, isQueued: isWaiting, codeOf })
-  const open = openOpenIntents()
+  const { rooms, ledger, identity, health, pressure, losses, open } = write
   const metrics = openMetrics({
     ledgerUp: () => health.up,
     waitingRecords: () => pressure.waiting,
     lostRecords: () => losses.total,
     openIntents: () => open.count,
     // That the ledger does not answer is a gauge of its own.
-    witnesses: () =>
-      ledger.status().then(
-        ({ witnesses }) => witnesses,
-        () => null,
-      ),
+    witnesses: () => write.witnesses(),
   })
-  const rooms: Rooms = {
-    identify: (captured) => identity.identify(captured),
-    decide: (actor, captured) => inForce.policy.decide(actor, captured),
-    append: appender({ ledger, sealing, pressure }),
-    whyUnavailable,
-    withinBound: () => pressure.withinBound(),
-    pressure: () => pressure.relief(),
-    write: transcriberOf(inForce, clock, newId),
-    open,
-    losses,
-    finished(summary) {
-      metrics.finished(summary)
-      log.finished(summary)
-    },
-  }
   const lifetime = openLifetime({
+    component: 'gateway',
     rooms,
     ledger,
     identity,
@@ -196,72 +151,7 @@ async function build({ loaded, program }: GatewayOptions, clock: Clock): Promise
     onError: (cause) =>
       log.logger.error({ cause: String(cause) }, 'could not write a lifecycle record'),
   })
-  return { clock, inForce, identity, sealing, ledger, rooms, lifetime, metrics, log, health, newId }
-}
-
-async function sealingOf(loaded: LoadedConfig): Promise<Sealing | undefined> {
-  const { seal } = loaded.config
-  if (seal === undefined) return undefined
-  const tenantKey = await readTenantKey(loaded.resolve(seal.key))
-  return openSealing({ stateDir: stateDirOf(loaded), tenantKey })
-}
-
-function stateDirOf(loaded: LoadedConfig): string {
-  return join(loaded.resolve(loaded.config.data), 'state')
-}
-
-async function identityOf(loaded: LoadedConfig, clock: Clock): Promise<Identity> {
-  const hex = await readFile(loaded.resolve(loaded.config.fingerprintKey), 'utf8')
-  return openIdentity({
-    loaded,
-    clock,
-    stateDir: stateDirOf(loaded),
-    fingerprintKey: Buffer.from(hex.trim(), 'hex'),
-  })
-}
-
-interface LedgerStart {
-  readonly clock: Clock
-  readonly session: string
-  readonly log: CanonicalLog
-  readonly health: { up: boolean }
-}
-
-function ledgerOf(loaded: LoadedConfig, start: LedgerStart): Promise<Ledger> {
-  const { config } = loaded
-  const { clock, session, log, health } = start
-  return connectLedger({
-    socketPath: layoutOf(loaded.resolve(config.data)).socket,
-    clock,
-    session,
-    pendingMax: config.ledger.pendingMax,
-    batchBytesMax: config.ledger.batchBytesMax,
-    batchAgeMs: config.ledger.batchAge,
-    onDown: (cause) => {
-      health.up = false
-      log.logger.error({ cause: cause.message }, 'the ledger does not answer')
-    },
-    onUp: () => {
-      health.up = true
-      log.logger.info('the ledger answers')
-    },
-  })
-}
-
-function transcriberOf(inForce: InForce, clock: Clock, newId: () => string): Transcriber {
-  const { environment } = inForce.loaded.config
-  return openTranscriber({
-    ...(environment === undefined ? {} : { environment }),
-    instance: hostname(),
-    ownerOf: (service) => inForce.loaded.config.services[service]?.owner?.team,
-    nowNs: () => clock.nowNs(),
-    newId,
-    salt: openSalts(),
-  })
-}
-
-function codeOf(cause: unknown): string {
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'
+  return { clock, inForce, write, rooms, lifetime, metrics, log, health }
 }
 
 interface Listeners {
@@ -333,7 +223,7 @@ function shared(running: Running): Shared {
   return {
     limits: running.inForce.loaded.config.limits,
     clock: running.clock,
-    ids: running.newId,
+    ids: running.write.newId,
     gatewayName: 'countersign',
     journey: (exchange) => journey(exchange, running.rooms),
     recordMalformed: async (malformed) => {
@@ -382,7 +272,7 @@ interface EgressStart {
 
 /** Swaps policy and identity in one step; listeners follow. A version that cannot be built changes nothing. */
 async function reload(next: LoadedConfig, running: Running, listeners: Listeners): Promise<void> {
-  const { inForce, identity, lifetime, log } = running
+  const { inForce, write, lifetime, log } = running
   // All that can fail comes first.
   const policy = compilePolicy(next.config)
   const { limits, trustedHops, listen: wanted } = next.config
@@ -391,7 +281,7 @@ async function reload(next: LoadedConfig, running: Running, listeners: Listeners
     wanted.inbound && readListener(wanted.inbound, next),
     wanted.egress && readListener(wanted.egress, next),
   ])
-  await identity.reload(next)
+  await write.identity.reload(next)
   const previous = inForce.loaded
   inForce.policy = policy
   inForce.loaded = next

@@ -24,6 +24,8 @@ export interface HeadOptions {
   /** Of the listener itself; a proxy takes the scheme from the target. */
   readonly scheme: 'http' | 'https'
   readonly bodyBytesMax: number
+  /** Whether `countersign-` headers of the client pass: only where the gateway itself is spoken to. */
+  readonly ownHeaders?: boolean
 }
 
 /** The canonical request, and what the header section said besides. */
@@ -43,7 +45,7 @@ interface Where {
 /** Parses and validates a head, or names what is wrong with it. */
 export function parseHead(raw: RawHead, options: HeadOptions): ParsedHead | DefectName {
   if (raw.httpVersionMajor !== 1 || raw.httpVersionMinor > 1) return 'http_version'
-  const scanned = scanHeaders(raw.rawHeaders)
+  const scanned = scanHeaders(raw.rawHeaders, options.ownHeaders)
   if (typeof scanned === 'string') return scanned
   const { facts } = scanned
   const headers = options.listener === 'origin' ? withoutOwnKeys(scanned) : scanned.headers

@@ -41,6 +41,8 @@ interface Rule {
   /** The defect of a second one; without it, values are joined by a comma. */
   readonly repeated?: DefectName
   readonly defect?: DefectName
+  /** One of our own names: dropped, but for who speaks to the gateway itself. */
+  readonly isOwn?: boolean
 }
 
 const headersMax = 256
@@ -87,13 +89,14 @@ const asserted: ReadonlySet<string> = new Set([
   'x-user-id',
   'x-webauth-user',
 ])
+const ownPrefix = 'countersign-'
 const assertedPrefixes = [
   'x-forwarded-',
   'x-auth-request-',
   'x-authenticated-',
   'x-amzn-oidc-',
   'x-goog-authenticated-user-',
-  'countersign-',
+  ownPrefix,
   'x-countersign-',
 ] as const
 
@@ -147,8 +150,11 @@ const protectedNames: ReadonlySet<string> = new Set([
 const spellings = new Map<string, Rule>()
 const known = new Map<string, Rule>([...special, ...hopByHop].map((rule) => [rule.name, rule]))
 
-/** Sorts `name, value, name, value...` as node:http's `rawHeaders` gives them. */
-export function scanHeaders(raw: readonly string[]): ScannedHeaders | DefectName {
+/**
+ * Sorts `name, value, name, value...` as node:http's `rawHeaders` gives them.
+ * @param own whether headers of our own names pass: only to what is this gateway itself.
+ */
+export function scanHeaders(raw: readonly string[], own = false): ScannedHeaders | DefectName {
   if (raw.length > 2 * headersMax) return 'headers_too_many'
   const facts = noFacts()
   const headers: Header[] = []
@@ -163,7 +169,7 @@ export function scanHeaders(raw: readonly string[]): ScannedHeaders | DefectName
       else if (rule.repeated !== undefined) return rule.repeated
       else facts[rule.fact] = `${before}, ${value}`
     }
-    if (rule.pass) headers.push([rule.name, value])
+    if (rule.pass || (own && rule.isOwn === true)) headers.push([rule.name, value])
   }
   if (facts.connection === undefined) return { headers, facts }
   const dropped = connectionDrops(facts.connection)
@@ -211,7 +217,7 @@ function judge(spelling: string): Rule {
   if (rule !== undefined) return rule
   if (name.includes('_')) return { name, pass: false, defect: 'header_name_underscore' }
   if (!/^[a-z0-9.-]+$/.test(name)) return { name, pass: false, defect: 'header_name' }
-  return { name, pass: !isAsserted(name) }
+  return { name, pass: !isAsserted(name), isOwn: name.startsWith(ownPrefix) }
 }
 
 /** Whether a name is one that only the gateway may set; CGI and its heirs read "." as "-" too. */

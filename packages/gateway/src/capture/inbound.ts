@@ -42,6 +42,8 @@ export interface InboundOptions {
   readonly recordMalformed: RecordMalformed
   /** Shown as the realm of a 401. */
   readonly gatewayName: string
+  /** Whether `countersign-` headers of clients pass, as they do to the gateway's own API; they never reach a service. */
+  readonly ownHeaders?: boolean
 }
 
 /** What may change while it listens. What is left out stays. */
@@ -198,7 +200,8 @@ class Inbound implements InboundListening {
     const connection = this.#connections.get(exchange.socket)
     if (connection === undefined) return exchange.destroy()
     const { bodyBytesMax } = this.#shared.limits
-    const options = { listener: 'origin', scheme: this.#scheme, bodyBytesMax } as const
+    const { ownHeaders = false } = this.#options
+    const options = { listener: 'origin', scheme: this.#scheme, bodyBytesMax, ownHeaders } as const
     const parsed = parseHead(exchange.head, options)
     if (typeof parsed === 'string') return this.#refuse(connection, exchange, parsed)
     const captured = this.#capture(connection, parsed.request, parsed.facts)

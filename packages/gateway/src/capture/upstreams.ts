@@ -13,6 +13,8 @@ import { type Http1Pool, openHttp1Pool } from './http1/client.ts'
 /** Where a service's requests go. `ca` is the PEM of the authorities that may vouch for it; the system's when absent. */
 export interface ServiceTarget {
   readonly upstream: URL
+  /** A Unix socket to dial, for a service of this very process; `upstream` is then only its name. */
+  readonly socketPath?: string
   readonly ca?: Buffer
 }
 
@@ -74,7 +76,7 @@ function isMap(services: ServiceTargets): services is ReadonlyMap<string, Servic
 }
 
 function openPool(
-  { upstream, ca }: ServiceTarget,
+  { upstream, ca, socketPath }: ServiceTarget,
   limits: Config['limits'],
   deadlines: Deadlines,
 ): Http1Pool {
@@ -85,7 +87,12 @@ function openPool(
   const servername = isIP(host) === 0 ? host : ''
   const tls = ca === undefined ? { servername } : { servername, ca }
   return openHttp1Pool({
-    connect: secure ? { host, port, tls } : { host, port },
+    connect: {
+      host,
+      port,
+      ...(secure ? { tls } : {}),
+      ...(socketPath === undefined ? {} : { socketPath }),
+    },
     deadlines,
     limits: {
       headBytesMax,
@@ -100,11 +107,15 @@ function openPool(
   })
 }
 
-function poolKey({ upstream, ca }: ServiceTarget, limits: Config['limits']): string {
+function poolKey(
+  { upstream, ca, socketPath = '' }: ServiceTarget,
+  limits: Config['limits'],
+): string {
   const identity = ca === undefined ? '' : createHash('sha256').update(ca).digest('hex')
   const { upstreamConnectionsMax, upstreamTimeout, bodyIdleTimeout, connectTimeout } = limits
   return [
     upstream.origin,
+    socketPath,
     identity,
     upstreamConnectionsMax,
     upstreamTimeout,

@@ -1,13 +1,13 @@
 /** The addenda that the ledger of this machine keeps beside its log, and the keys that open them where they are at hand. */
 import { resolve } from 'node:path'
 import type { LoadedConfig } from '../config.ts'
-import { readAddenda } from '../ledger.ts'
 import { openUnsealing, readTenantKey } from '../seal.ts'
 import type { Unsealing } from '../seal.ts'
 import { codeOf } from './thrown.ts'
 import { openErasures } from './erasure-search.ts'
 import type { PublishedLog } from '../follow.ts'
 import type { AddendumStore } from './open-record.ts'
+import { openPackWindow } from './pack-window.ts'
 
 /** @param unsealing absent when the tenant's key is not at hand: then what is sealed stays so. */
 export function openLocalAddenda(
@@ -16,9 +16,10 @@ export function openLocalAddenda(
   unsealing: Unsealing | undefined,
 ): AddendumStore {
   const erasures = openErasures(log)
+  const packs = openPackWindow(dataDir)
   return {
     async find({ index, ordinal }) {
-      const found = (await readAddenda(dataDir, index))[ordinal]
+      const found = (await packs.addendaOf(index))[ordinal]
       return found === undefined ? undefined : { ...found, isSealed: found.envelope !== undefined }
     },
     open({ leaf, ordinal, found: { content, envelope } }) {

@@ -1,5 +1,5 @@
 /**
- * The records a gateway writes about itself: what its predecessor left open, boot, configuration in force,
+ * The records a gateway, or a reader, writes about itself: what its predecessor left open, boot, configuration in force,
  * heartbeats, gaps, shutdown. Heartbeats follow one another only when durable: `journey/unfinished.ts` relies on it.
  */
 import { readFileSync } from 'node:fs'
@@ -28,6 +28,7 @@ export interface Program {
 }
 
 export interface LifetimeOptions {
+  readonly component: 'gateway' | 'reader'
   readonly rooms: Rooms
   readonly ledger: Ledger
   readonly clock: Clock
@@ -64,6 +65,8 @@ export function openLifetime(options: LifetimeOptions): Lifetime {
       clock: drift(),
       ...(oldest === undefined ? {} : { open_from: oldest }),
       open: rooms.open.count,
+      // Two sessions of one ledger: each boot closes what its own kind left.
+      ...(options.component === 'gateway' ? {} : { component: options.component }),
     })
   }
   const schedule = (): void => {
@@ -75,13 +78,13 @@ export function openLifetime(options: LifetimeOptions): Lifetime {
   return {
     async begin() {
       const { durable } = await ledger.status()
-      for (const intent of await unfinished(ledger, durable)) {
+      for (const intent of await unfinished(ledger, durable, options.component)) {
         await rooms.append(rooms.write.unknown(intent))
       }
       const { config, policy } = options.inForce()
       await write({
         kind: 'boot',
-        component: 'gateway',
+        component: options.component,
         ...options.program,
         config,
         clock: drift(),
@@ -109,7 +112,7 @@ export function openLifetime(options: LifetimeOptions): Lifetime {
       // After an outage the queue may still be full, and would refuse the gap, which nobody else remembers.
       while (ledger.pending > 0) await ledger.status()
       await beat()
-      await write({ kind: 'shutdown', component: 'gateway' })
+      await write({ kind: 'shutdown', component: options.component })
     },
   }
 }

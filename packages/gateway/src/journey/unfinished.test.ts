@@ -23,9 +23,9 @@ class Written {
     this.entries.push(encodeDraft(draft, stamp, sha256).entry)
     return this.entries.length - 1
   }
-  intent(): string {
+  intent(kind: 'http.server' | 'read' = 'http.server'): string {
     const id = idOf(this.#next++)
-    this.open.set(id, this.#write({ id, phase: 'intent' }))
+    this.open.set(id, this.#write({ id, phase: 'intent', class: kind }))
     return id
   }
   outcome(id: string): void {
@@ -35,13 +35,16 @@ class Written {
   fact(lifecycle: Lifecycle): void {
     this.#write({ id: idOf(this.#next++), phase: 'single', lifecycle })
   }
-  boot(): void {
+  boot(component: 'gateway' | 'reader' = 'gateway'): void {
     const clock = { source: 'test', offset_ns: 0 }
-    this.fact({ kind: 'boot', component: 'gateway', version: '0', binary: '00', clock })
+    this.fact({ kind: 'boot', component, version: '0', binary: '00', clock })
   }
   /** A heartbeat built when only `acknowledged` intents were known to be durable. */
-  heartbeat(acknowledged: readonly number[]): void {
-    const oldest = acknowledged.length === 0 ? {} : { open_from: Math.min(...acknowledged) }
+  heartbeat(acknowledged: readonly number[], component?: 'reader'): void {
+    const oldest = {
+      ...(acknowledged.length === 0 ? {} : { open_from: Math.min(...acknowledged) }),
+      ...(component === undefined ? {} : { component }),
+    }
     const clock = { source: 'test', offset_ns: 0 }
     this.fact({ kind: 'heartbeat', counters: {}, clock, ...oldest, open: acknowledged.length })
   }
@@ -92,6 +95,24 @@ test('every intent a crash left without outcome is found, and no other', async (
     ),
     { numRuns: 200 },
   )
+})
+
+test('a boot closes what its own kind left open, and nothing of a living neighbour', async () => {
+  const log = new Written()
+  log.boot()
+  log.boot('reader')
+  const watched = log.intent('read')
+  const asked = log.intent()
+  log.heartbeat([])
+  log.heartbeat([])
+  log.heartbeat([2], 'reader')
+  log.heartbeat([2], 'reader')
+  log.heartbeat([3])
+  const size = log.entries.length
+  const found = async (component: 'gateway' | 'reader'): Promise<string[]> =>
+    (await unfinished(log.read, size, component)).map(({ id }) => id)
+  assert.deepEqual(await found('gateway'), [asked])
+  assert.deepEqual(await found('reader'), [watched])
 })
 
 test('a long log is read from its tail only', async () => {

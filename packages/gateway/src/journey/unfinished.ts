@@ -11,18 +11,30 @@ export interface TailReader {
   entries(from: number, count: number): Promise<readonly Uint8Array[]>
 }
 
+type Component = 'gateway' | 'reader'
+
+/** Only a reader writes records of reads, and it writes no others that have two phases. */
+function writerOf(leaf: Leaf): Component {
+  return leaf.class === 'read' ? 'reader' : 'gateway'
+}
+
 const chunk = 1024
 
 /**
  * @param size the log's durable size.
+ * @param component whose: a reader runs beside the gateway, and each closes what its own predecessor left.
  * @returns the intents without an outcome, oldest first.
  */
-export async function unfinished(ledger: TailReader, size: number): Promise<Leaf[]> {
-  const start = await searchStart(ledger, size)
+export async function unfinished(
+  ledger: TailReader,
+  size: number,
+  component: Component = 'gateway',
+): Promise<Leaf[]> {
+  const start = await searchStart(ledger, size, component)
   const open = new Map<string, Leaf>()
   for (let from = start; from < size; from += chunk) {
     for (const leaf of await leaves(ledger, from, Math.min(chunk, size - from))) {
-      if (leaf.phase === 'intent') open.set(leaf.id, leaf)
+      if (leaf.phase === 'intent' && writerOf(leaf) === component) open.set(leaf.id, leaf)
       else if (leaf.phase === 'outcome') open.delete(leaf.id)
     }
   }
@@ -34,7 +46,11 @@ export async function unfinished(ledger: TailReader, size: number): Promise<Leaf
  * that lies before the last heartbeat but one was acknowledged when the last was built: it is either ended,
  * or at or after that heartbeat's `open_from`. A boot stands behind all that it had to close.
  */
-async function searchStart(ledger: TailReader, size: number): Promise<number> {
+async function searchStart(
+  ledger: TailReader,
+  size: number,
+  component: Component,
+): Promise<number> {
   let openFrom = Number.POSITIVE_INFINITY
   let heartbeats = 0
   for (let to = size; to > 0; to -= chunk) {
@@ -43,8 +59,8 @@ async function searchStart(ledger: TailReader, size: number): Promise<number> {
     for (let at = read.length - 1; at >= 0; at -= 1) {
       const fact = read[at]?.lifecycle
       const index = from + at
-      if (fact?.kind === 'boot' && fact.component === 'gateway') return Math.min(openFrom, index)
-      if (fact?.kind !== 'heartbeat') continue
+      if (fact?.kind === 'boot' && fact.component === component) return Math.min(openFrom, index)
+      if (fact?.kind !== 'heartbeat' || (fact.component ?? 'gateway') !== component) continue
       if (heartbeats === 1) return Math.min(openFrom, index)
       heartbeats = 1
       openFrom = fact.open_from ?? Number.POSITIVE_INFINITY

@@ -18,6 +18,8 @@ export interface ConnectTarget {
   /** A name, or the literal address that was pinned. */
   readonly host: string
   readonly port: number
+  /** A Unix socket, instead of host and port. */
+  readonly socketPath?: string
   /** TLS, with the name that the certificate must hold. */
   readonly tls?: { readonly servername: string } & Pick<ConnectionOptions, 'ca' | 'cert' | 'key'>
 }
@@ -154,16 +156,18 @@ export class ClientConnection implements Timed, CallCarrier {
 
   // Of the socket
 
-  #open({ host, port, tls }: ConnectTarget): Socket {
+  #open({ host, port, socketPath, tls }: ConnectTarget): Socket {
     const onread = {
       buffer: () => this.#buffer,
       callback: (bytes: number) => this.#onRead(bytes),
     }
     const socket =
       tls === undefined
-        ? connectTcp({ host, port, onread })
+        ? connectTcp(
+            socketPath === undefined ? { host, port, onread } : { path: socketPath, onread },
+          )
         : connectTls(secured({ host, port, tls }, onread))
-    socket.setNoDelay(true)
+    if (socketPath === undefined) socket.setNoDelay(true)
     socket.once(tls === undefined ? 'connect' : 'secureConnect', () => this.#onConnect())
     socket.on('drain', () => this.#onDrain())
     socket.on('end', () => this.#onEnd())
