@@ -43,9 +43,14 @@ test('nothing goes earlier than promised, and at most one bucket later', () => {
   fc.assert(
     fc.property(
       fc.bigInt({ min: 0n, max: 4_000_000_000_000_000_000n }),
-      fc.integer({ min: 1, max: 36_500 }),
+      fc.integer({ min: 1, max: 25_000 }),
       (occurredNs, days) => {
-        const last = dayNumber(dropAfter(occurredNs, days) ?? '')
+        const day = dropAfter(occurredNs, days)
+        if (day === undefined) {
+          assert.ok(dayNumber(dayOf(occurredNs)) + days + bucketDays(days) > 65_534)
+          return
+        }
+        const last = dayNumber(day)
         const promised = dayNumber(dayOf(occurredNs)) + days
         assert.ok(last >= promised)
         assert.ok(last < promised + bucketDays(days))
@@ -59,13 +64,13 @@ test('nothing goes earlier than promised, and at most one bucket later', () => {
 test('what happened later never goes earlier, and a class has about thirty periods at a time', () => {
   fc.assert(
     fc.property(
-      fc.integer({ min: 0, max: 40_000 }),
+      fc.integer({ min: 0, max: 30_000 }),
       fc.integer({ min: 1, max: 4_000 }),
       (first, days) => {
         const lasts = Array.from({ length: days + 1 }, (_, n) =>
           dropAfter(BigInt(first + n) * DAY_NS, days),
         )
-        assert.deepEqual(lasts, lasts.toSorted())
+        assert.ok(lasts.every((last, n) => n === 0 || (lasts[n - 1] ?? '') <= (last ?? '')))
         const periods = new Set(lasts).size
         assert.ok(periods <= Math.max(62, days / bucketDays(days) + 2), `${periods} of ${days}`)
       },
@@ -81,6 +86,8 @@ test('days are in UTC, and what has no rule or outlives the calendar is kept for
   assert.equal(dropAfter(at('2026-11-27T00:00:00Z'), 1), '2026-11-28')
   assert.equal(dropAfter(at('2026-11-26T00:00:00Z'), undefined), undefined)
   assert.equal(dropAfter(at('2026-11-26T00:00:00Z'), 9_000_000), undefined)
+  assert.equal(dropAfter(at('2149-06-04T23:00:00Z'), 1), '2149-06-05')
+  assert.equal(dropAfter(at('2149-06-05T00:00:00Z'), 1), undefined)
   assert.equal(dayOf(at('2026-02-28T12:00:00Z')), '2026-02-28')
 })
 

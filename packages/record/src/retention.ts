@@ -24,8 +24,8 @@ const DAY_NS = 86_400_000_000_000n
 const DAY_MS = 86_400_000
 /** Periods that a class of records has at a time, about: so many keys, so many partitions. */
 const PERIODS_AT_A_TIME = 30
-/** 9999-12-31: later days have another spelling, and nobody waits for them. */
-const LAST_DAY = 2_932_896
+/** 2149-06-05: what would be kept beyond is kept for ever. Two bytes of days, as an index has them, end on the next. */
+const LAST_DAY = 65_534
 
 /**
  * For how many days something is kept: the shortest of the rules of its labels and its service, else the default.
