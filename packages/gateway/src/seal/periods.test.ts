@@ -122,6 +122,29 @@ test('a destroyed key of a period is in no file of the store any more', async ()
   assert.deepEqual(holds(), [])
 })
 
+test('a destruction that landed and could not be overwritten says so, and is completed by running it again', async () => {
+  await using folder = await stateFolder()
+  const store = await openKeyStore({ ...folder, tenantKey: newTenantKey() })
+  store.findOrCreatePeriod(MONDAY)
+  // Somebody reads, and does not end.
+  const reader = new DatabaseSync(join(folder.stateDir, 'keys.db'), { readOnly: true })
+  reader.exec('BEGIN')
+  const row = reader.prepare('SELECT wrapped FROM periods').get()
+  const wrapped = row?.['wrapped']
+  assert.ok(wrapped instanceof Uint8Array)
+  await assert.rejects(destroyPeriods({ ...folder, periods: [MONDAY], record: 4 }), {
+    code: 'SEAL_KEYS_UNAVAILABLE',
+  })
+  assert.deepEqual(store.findPeriod(MONDAY), { state: 'destroyed', record: 4 })
+  assert.deepEqual(listPeriods(folder.stateDir), [])
+  reader.close()
+  // It is not listed any more: a run without periods cuts what is left.
+  await destroyPeriods({ ...folder, periods: [], record: 5 })
+  for (const name of readdirSync(folder.stateDir))
+    assert.ok(!readFileSync(join(folder.stateDir, name)).includes(Buffer.from(wrapped)))
+  store.close()
+})
+
 test('two processes make one key for a day, and what one destroys the other makes no more', async () => {
   await using folder = await stateFolder()
   const tenantKey = newTenantKey()
