@@ -1,6 +1,7 @@
 /**
  * What sealing adds to a record: one addendum of each size, for a thousand subjects, in this process alone. CPU time, so that a busy
- * machine does not show. `node -C @countersign/source bench/seal.ts [--json] [--records N]`
+ * machine does not show. `node -C @countersign/source bench/seal.ts [--json] [--records N] [--period 2027-01-31]`: with a
+ * period, all is under its key as well.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -21,6 +22,7 @@ const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     records: { type: 'string', default: '5000' },
+    period: { type: 'string' },
   },
 })
 
@@ -80,9 +82,11 @@ interface Work {
 /** @returns microseconds of CPU time a record, garbage collection included. */
 async function seal(sealing: Sealing, { subjects, bytes, records }: Work): Promise<number> {
   const draft = makeDraft({ content: randomBytes(bytes) })
+  const { period } = values
   const start = process.cpuUsage()
   for (let at = 0; at < records; at++) {
-    sealing.seal({ ...draft, subject: subjects[at % subjects.length] ?? '' })
+    const subject = subjects[at % subjects.length] ?? ''
+    sealing.seal({ ...draft, subject, ...(period === undefined ? {} : { dropAfter: period }) })
     // As in a gateway: a few records share a turn of the event loop.
     if (at % 8 === 0) await new Promise((resolve) => setImmediate(resolve))
   }

@@ -237,11 +237,14 @@ const recordTargets: readonly Target[] = [
   },
   {
     name: 'envelope',
-    seeds: () => [encodeEnvelope(envelopeHead('s-0123456789abcdef'), Buffer.alloc(40, 5))],
+    seeds: () =>
+      [undefined, '2026-11-26'].map((period) =>
+        encodeEnvelope(envelopeHead('s-0123456789abcdef', period), Buffer.alloc(40, 5)),
+      ),
     isRefusal: isRecordError,
     read: (input) => {
-      const { subject, wrappedKey } = decodeEnvelope(input)
-      return encodeEnvelope(envelopeHead(subject), wrappedKey)
+      const { subject, period, wrappedKey } = decodeEnvelope(input)
+      return encodeEnvelope(envelopeHead(subject, period), wrappedKey)
     },
   },
   textTarget('leaf-list', {

@@ -29,6 +29,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   erase: async () => (await import('./cli/commands/erase.ts')).erase,
   hold: async () => (await import('./cli/commands/hold.ts')).hold,
   release: async () => (await import('./cli/commands/hold.ts')).release,
+  retention: async () => (await import('./cli/commands/retention.ts')).retention,
   export: async () => (await import('./cli/commands/export.ts')).exportCommand,
   disclose: async () => (await import('./cli/commands/disclose.ts')).disclose,
   reconcile: async () => (await import('./cli/commands/reconcile.ts')).reconcile,

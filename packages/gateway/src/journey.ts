@@ -14,7 +14,11 @@ import type { Transcriber } from './journey/transcriber.ts'
 
 export { openLosses, type Losses } from './journey/losses.ts'
 export { openOpenIntents, type OpenIntents } from './journey/open-intents.ts'
-export { openTranscriber, type Transcriber } from './journey/transcriber.ts'
+export {
+  openTranscriber,
+  type Transcriber,
+  type TranscriberOptions,
+} from './journey/transcriber.ts'
 export { unfinished } from './journey/unfinished.ts'
 
 /** The rooms as the journey sees them; `gateway.ts` builds them. */

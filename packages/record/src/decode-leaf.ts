@@ -30,6 +30,7 @@ import type {
 } from './leaf.ts'
 import { READ_LOGS_MAX, READ_ROWS_MAX } from './reading.ts'
 import type { LeavesOfLog, LogRole, ReadFacts } from './reading.ts'
+import { DAY_PATTERN } from './retention.ts'
 import type {
   ActorType,
   CaptureDepth,
@@ -51,6 +52,7 @@ const nanoseconds = matching('nanoseconds as a decimal string', '0|[1-9][0-9]{0,
 const traceId = matching('32 lower-case hex digits', '[0-9a-f]{32}')
 const spanId = matching('16 lower-case hex digits', '[0-9a-f]{16}')
 const leafList = matching('leaf indexes, such as 3,17-19', LEAF_LIST_PATTERN)
+const day = matching('a day, such as 2026-11-26', DAY_PATTERN)
 const component = unionOf<Component>({ gateway: 1, ledger: 1, reader: 1 })
 
 const recordClass = unionOf<RecordClass>({
@@ -212,6 +214,16 @@ const lifecycle = byKind({
     subject: optional(text),
     leaves: required(leafList),
     opened: required(whole),
+  }),
+  retention: objectOf<LifecycleOf<'retention'>>({
+    kind: required(text),
+    by: required(text),
+    basis: optional(text),
+    today: required(day),
+    periods: required(listOf(day)),
+    kept: required(listOf(day)),
+    addenda: required(whole),
+    rules: required(text),
   }),
 } satisfies Record<Lifecycle['kind'], Shape>)
 

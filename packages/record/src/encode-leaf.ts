@@ -176,7 +176,7 @@ function orderLifecycle(of: Lifecycle): Ordered<Lifecycle> {
 function orderEvidence(
   of: Extract<
     Lifecycle,
-    { kind: 'alarm' | 'erasure' | 'hold' | 'release' | 'rotation' | 'export' }
+    { kind: 'alarm' | 'erasure' | 'hold' | 'release' | 'rotation' | 'export' | 'retention' }
   >,
 ): Ordered<Lifecycle> {
   if (of.kind === 'alarm') {
@@ -194,6 +194,10 @@ function orderEvidence(
   if (of.kind === 'export') {
     const { kind, scope, by, purpose, subject, leaves, opened } = of
     return { kind, scope, by, purpose, subject, leaves, opened }
+  }
+  if (of.kind === 'retention') {
+    const { kind, by, basis, today, periods, kept, addenda, rules } = of
+    return { kind, by, basis, today, periods, kept, addenda, rules }
   }
   return { kind: of.kind, subject: of.subject, matter: of.matter, basis: of.basis, by: of.by }
 }

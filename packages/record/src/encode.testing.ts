@@ -6,6 +6,7 @@ import type { Stamp } from './encode.ts'
 import type { Draft, Leaf, Lifecycle, UnstampedLeaf } from './leaf.ts'
 import { READ_ROWS_MAX } from './reading.ts'
 import type { ReadFacts } from './reading.ts'
+import { dayOf } from './retention.ts'
 import type { Credential } from './vocabulary.ts'
 
 export const someStamp: Stamp = {
@@ -121,6 +122,9 @@ const component = fc.constantFrom('gateway', 'ledger', 'reader')
 const leaves = fc
   .uniqueArray(fc.nat(1000))
   .map((indexes) => formatLeafList(indexes.toSorted((a, b) => a - b)))
+const day = fc
+  .integer({ min: 0, max: 40_000 })
+  .map((days) => dayOf(BigInt(days) * 86_400_000_000_000n))
 const lifecycle: fc.Arbitrary<Lifecycle> = fc.oneof(
   part<Extract<Lifecycle, { kind: 'boot' }>>(
     {
@@ -200,6 +204,19 @@ const lifecycle: fc.Arbitrary<Lifecycle> = fc.oneof(
       opened: whole,
     },
     ['kind', 'scope', 'by', 'purpose', 'leaves', 'opened'],
+  ),
+  part<Extract<Lifecycle, { kind: 'retention' }>>(
+    {
+      kind: fc.constant('retention'),
+      by: text,
+      basis: text,
+      today: day,
+      periods: fc.array(day),
+      kept: fc.array(day),
+      addenda: whole,
+      rules: text,
+    },
+    ['kind', 'by', 'today', 'periods', 'kept', 'addenda', 'rules'],
   ),
 )
 

@@ -11,23 +11,36 @@ import {
   sealingContext,
 } from './envelope.ts'
 import { RecordError } from './errors.ts'
+import { dropAfter } from './retention.ts'
 import { SALT_BYTES } from './salt.ts'
 import { SUBJECT_PATTERN, subjectOf } from './subject.ts'
 
 const subject = fc.stringMatching(/^[\x21-\x7e]{1,64}$/)
+const period = fc.option(
+  fc
+    .integer({ min: 0, max: 40_000 })
+    .map((days) => dropAfter(BigInt(days) * 86_400_000_000_000n, 1)),
+  { nil: undefined },
+)
 const wrappedKey = fc.uint8Array({ minLength: 40, maxLength: 40 })
 
 test('an envelope reads back, also from the start of more bytes', () => {
   fc.assert(
-    fc.property(subject, wrappedKey, fc.uint8Array(), (name, key, more) => {
-      const envelope = encodeEnvelope(envelopeHead(name), key)
-      const { subject: read, wrappedKey: readKey } = decodeEnvelope(envelope)
-      assert.equal(read, name)
-      assert.deepEqual(readKey, key)
-      assert.equal(envelopeBytes(Uint8Array.of(...envelope, ...more)), envelope.length)
-      for (let cut = 0; cut < envelope.length; cut++)
-        assert.equal(envelopeBytes(envelope.subarray(0, cut)), undefined)
-    }),
+    fc.property(
+      fc.tuple(subject, period),
+      wrappedKey,
+      fc.uint8Array(),
+      ([name, day], key, more) => {
+        const envelope = encodeEnvelope(envelopeHead(name, day), key)
+        const { subject: read, period: readDay, wrappedKey: readKey } = decodeEnvelope(envelope)
+        assert.equal(read, name)
+        assert.equal(readDay, day)
+        assert.deepEqual(readKey, key)
+        assert.equal(envelopeBytes(Uint8Array.of(...envelope, ...more)), envelope.length)
+        for (let cut = 0; cut < envelope.length; cut++)
+          assert.equal(envelopeBytes(envelope.subarray(0, cut)), undefined)
+      },
+    ),
     { numRuns: 30 },
   )
 })
@@ -36,12 +49,26 @@ test('an envelope with another version, length, subject or key is refused', () =
   const good = encodeEnvelope(envelopeHead('s'), new Uint8Array(40))
   assert.throws(() => decodeEnvelope(Uint8Array.of(...good, 0)), RecordError)
   assert.throws(() => decodeEnvelope(good.with(0, 2)), RecordError)
+  assert.throws(() => decodeEnvelope(good.with(0, 3)), RecordError)
   assert.throws(() => decodeEnvelope(good.with(1, 0)), RecordError)
   assert.throws(() => decodeEnvelope(good.with(2, 10)), RecordError)
   assert.throws(() => decodeEnvelope(new Uint8Array(0)), RecordError)
   for (const bad of ['', 'a b', 'é', 'x'.repeat(65)])
     assert.throws(() => encodeEnvelope(envelopeHead(bad), new Uint8Array(40)), RecordError)
   assert.throws(() => encodeEnvelope(envelopeHead('s'), new Uint8Array(32)), RecordError)
+})
+
+test('an envelope of a period that is no day is refused, and one of version 1 has none', () => {
+  const good = encodeEnvelope(envelopeHead('s', '2026-11-26'), new Uint8Array(40))
+  assert.equal(good.length, 2 + 1 + 10 + 40)
+  assert.throws(() => decodeEnvelope(good.with(4, 0x2d)), RecordError)
+  assert.throws(() => decodeEnvelope(good.with(0, 1)), RecordError)
+  for (const bad of ['', '2026-11', '2026-11-266', 'tomorrow..'])
+    assert.throws(() => envelopeHead('s', bad), RecordError)
+  assert.equal(
+    'period' in decodeEnvelope(encodeEnvelope(envelopeHead('s'), good.subarray(13))),
+    false,
+  )
 })
 
 test('a context names one place of one record', () => {

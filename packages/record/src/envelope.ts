@@ -1,14 +1,18 @@
 /**
- * What lies beside a sealed addendum: under whose key it was sealed, and its own key, wrapped by that one. It is private, is no
- * part of what a leaf names by digest, and is worth nothing once the subject's key is destroyed. @see docs/spec/sealing.md
+ * What lies beside a sealed addendum: under whose key it was sealed, up to which day it is kept, and its own key, wrapped by what follows
+ * from both. It is private, is no part of what a leaf names by digest, and is worth nothing once the key of the subject or of the
+ * period is destroyed. @see docs/spec/sealing.md
  */
 import { RecordError } from './errors.ts'
 import type { Leaf } from './leaf.ts'
+import { DAY_PATTERN } from './retention.ts'
 
 /** The envelope of one addendum. */
 export interface Envelope {
   readonly subject: string
-  /** The addendum's key under the subject's: RFC 3394, 40 bytes. */
+  /** The last day (UTC) on which it is kept, and whose key it needs besides the subject's; absent: it is kept for ever. */
+  readonly period?: string
+  /** The addendum's key: RFC 3394, 40 bytes. */
   readonly wrappedKey: Uint8Array
 }
 
@@ -19,17 +23,26 @@ export const SUBJECT_CHARACTERS_MAX = 64
 
 const encoder = new TextEncoder()
 
-const VERSION = 1
+/** Under the subject's key alone. */
+const VERSION_1 = 1
+/** Under the subject's and the period's. */
+const VERSION_2 = 2
 const HEAD_BYTES = 2
+const PERIOD_BYTES = 10
+const PERIOD = new RegExp(`^${DAY_PATTERN}$`)
 const PRINTABLE = /^[\x21-\x7e]{1,64}$/
 
 /**
- * What all envelopes of a subject begin with.
- * @throws {RecordError} `RECORD_MALFORMED` for a subject that is empty, over 64 characters or not printable ASCII.
+ * What all envelopes of a subject begin with, or all of one that are kept up to the same day.
+ * @throws {RecordError} `RECORD_MALFORMED` for a subject that is empty, over 64 characters or not printable ASCII; for a period that is
+ * not spelt like a day.
  */
-export function envelopeHead(subject: string): Uint8Array {
+export function envelopeHead(subject: string, period?: string): Uint8Array {
   if (!PRINTABLE.test(subject)) throw malformed('a subject is 1 to 64 printable characters')
-  return Uint8Array.of(VERSION, subject.length, ...encoder.encode(subject))
+  if (period === undefined)
+    return Uint8Array.of(VERSION_1, subject.length, ...encoder.encode(subject))
+  if (!PERIOD.test(period)) throw malformed('a period is a day, such as 2026-11-26')
+  return Uint8Array.of(VERSION_2, subject.length, ...encoder.encode(subject + period))
 }
 
 /**
@@ -48,9 +61,10 @@ export function encodeEnvelope(head: Uint8Array, wrappedKey: Uint8Array): Uint8A
 /** Bytes of the envelope at the start of `bytes`; undefined when none that we know begins there, or it is cut short. */
 export function envelopeBytes(bytes: Uint8Array): number | undefined {
   const [version, subjectBytes = 0] = bytes
-  if (version !== VERSION || subjectBytes === 0 || subjectBytes > SUBJECT_CHARACTERS_MAX)
-    return undefined
-  const end = HEAD_BYTES + subjectBytes + WRAPPED_KEY_BYTES
+  if (version !== VERSION_1 && version !== VERSION_2) return undefined
+  if (subjectBytes === 0 || subjectBytes > SUBJECT_CHARACTERS_MAX) return undefined
+  const periodBytes = version === VERSION_2 ? PERIOD_BYTES : 0
+  const end = HEAD_BYTES + subjectBytes + periodBytes + WRAPPED_KEY_BYTES
   return end <= bytes.length ? end : undefined
 }
 
@@ -58,9 +72,15 @@ export function envelopeBytes(bytes: Uint8Array): number | undefined {
 export function decodeEnvelope(envelope: Uint8Array): Envelope {
   const end = envelopeBytes(envelope)
   if (end !== envelope.length) throw malformed('it has another length than it says')
-  const subject = String.fromCharCode(...envelope.subarray(HEAD_BYTES, end - WRAPPED_KEY_BYTES))
+  const [version, subjectBytes = 0] = envelope
+  const named = String.fromCharCode(...envelope.subarray(HEAD_BYTES, end - WRAPPED_KEY_BYTES))
+  const subject = named.slice(0, subjectBytes)
   if (!PRINTABLE.test(subject)) throw malformed('its subject is not printable')
-  return { subject, wrappedKey: envelope.subarray(end - WRAPPED_KEY_BYTES) }
+  const wrappedKey = envelope.subarray(end - WRAPPED_KEY_BYTES)
+  if (version === VERSION_1) return { subject, wrappedKey }
+  const period = named.slice(subjectBytes)
+  if (!PERIOD.test(period)) throw malformed('its period is no day')
+  return { subject, period, wrappedKey }
 }
 
 /**

@@ -200,6 +200,22 @@ export type Lifecycle =
       /** Addenda whose keys went with it. */
       readonly opened: number
     }
+  | {
+      /** Content that was kept for as long as it had to be: with the keys of these periods, all of it goes, whosever it was. */
+      readonly kind: 'retention'
+      readonly by: string
+      readonly basis?: string
+      /** The day (UTC) of the run: what is kept up to an earlier one goes. */
+      readonly today: string
+      /** Days (UTC, ascending) up to which content was kept, and whose keys were destroyed. */
+      readonly periods: readonly string[]
+      /** Days before `today` that stay, keys and rows: a hold stands on somebody who has records there. */
+      readonly kept: readonly string[]
+      /** How many addenda those keys closed. */
+      readonly addenda: number
+      /** SHA-256 (hex) of the rules in force (`rulesText` of retention.ts). */
+      readonly rules: string
+    }
 
 /** What an alarm is about. */
 export type AlarmCause =
@@ -231,4 +247,6 @@ export interface Draft {
   readonly addenda: readonly Addendum[]
   /** Under whose key the addenda are sealed (subject.ts); in no leaf. */
   readonly subject?: string
+  /** The last day (UTC) on which their content is kept (retention.ts): they are sealed under its key as well; absent: for ever. */
+  readonly dropAfter?: string
 }

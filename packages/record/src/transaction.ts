@@ -310,7 +310,7 @@ export const transactionFields = {
     type: 'text',
     about: 'What became of its sealed content.',
     example: 'erased',
-    values: ['none', 'open', 'sealed', 'erased', 'absent', 'altered'],
+    values: ['none', 'open', 'sealed', 'erased', 'expired', 'absent', 'altered'],
   },
 } as const satisfies Readonly<Record<string, FieldSpec>>
 

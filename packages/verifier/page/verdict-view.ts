@@ -80,6 +80,7 @@ function soundFacts(report: BundleReport): Fact[] {
     ['Sessions', sessionTexts(report)],
     ['Known gaps', gapTexts(report)],
     ['Erased', erasureTexts(report)],
+    ...(report.retentionsTotal === 0 ? [] : [['Expired', retentionTexts(report)] as const]),
     ['Content', [`${opened}${sealed}; all others stayed closed`]],
     [
       'Files',
@@ -214,6 +215,15 @@ function erasureTexts({ erasures, erasuresTotal }: BundleReport): string[] {
     .map(
       ({ entry, subject, by, basis, leaves }) =>
         `record ${entry}: the content of ${subject === '' ? 'a person' : subject} in ${shortened(leaves)}, lawfully, by ${by} (${basis})`,
+    )
+}
+
+function retentionTexts({ retentions }: BundleReport): string[] {
+  return retentions
+    .slice(0, SESSIONS_SHOWN_MAX)
+    .map(
+      ({ entry, by, first, last, periods }) =>
+        `record ${entry}: content that was kept up to ${periods === 1 ? first : `${periods} days from ${first} to ${last}`} is gone, by retention, says ${by}`,
     )
 }
 

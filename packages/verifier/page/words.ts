@@ -63,6 +63,8 @@ function lifecycleWords(fact: Lifecycle): string {
       return `${fact.kind} of ${fact.subject} for ${fact.matter}`
     case 'export':
       return `export (${fact.scope}) by ${fact.by}: ${fact.purpose}`
+    case 'retention':
+      return `retention: content of ${counted(fact.periods.length, 'period')} is gone`
     case 'alarm':
       return `alarm ${fact.raised ? 'raised' : 'over'}: ${fact.what} of ${fact.about}`
     case 'rotation':

@@ -11,6 +11,7 @@ import { parseVkey } from '@countersign/tlog/key'
 import * as fc from 'fast-check'
 
 import { servedAddenda } from './addenda.ts'
+import type { AddendaSource } from './addenda.ts'
 import { nodeCrypto } from './node-io.ts'
 import { logKey, SampleLog } from './sample-log.testing.ts'
 import { summary } from './summary.ts'
@@ -19,8 +20,11 @@ import type { Report } from './verify.ts'
 
 const keys = [parseVkey(logKey.vkey, nodeCrypto.sha256)]
 
-/** What a record of a small log is: one with so many addenda, or an erasure of these leaves. */
-type Kind = number | { readonly erases: readonly number[] }
+/** What a record of a small log is: one with so many addenda, an erasure of these leaves, or a retention of these periods. */
+type Kind =
+  | number
+  | { readonly erases: readonly number[] }
+  | { readonly expires: readonly string[] }
 
 interface Small {
   readonly files: Map<string, Uint8Array>
@@ -64,6 +68,19 @@ function draftOf(kind: Kind, id: string): Draft {
     }))
     return { leaf: { ...leaf, class: 'http.server', action: 'orders.read' }, addenda }
   }
+  if ('expires' in kind) {
+    const rest = { kept: [], addenda: 0, rules: 'f'.repeat(64) }
+    const lifecycle = { kind: 'retention', by: 'them', today: '2025-07-30', ...rest } as const
+    return {
+      leaf: {
+        ...leaf,
+        class: 'lifecycle',
+        action: 'lifecycle.retention',
+        lifecycle: { ...lifecycle, periods: kind.expires },
+      },
+      addenda: [],
+    }
+  }
   const leaves = formatLeafList(kind.erases)
   const facts = {
     subject: 'a'.repeat(32),
@@ -92,7 +109,14 @@ test('addenda that are there are counted, and a log without any is as good', asy
   const { files } = await logOf([1, 0, 2])
   const report = await verify(files)
   assert.equal(report.verified, true)
-  assert.deepEqual(report.addenda, { named: 3, present: 3, sealed: 3, left: 0, erased: [] })
+  assert.deepEqual(report.addenda, {
+    named: 3,
+    present: 3,
+    sealed: 3,
+    left: 0,
+    erased: [],
+    expired: [],
+  })
   assert.deepEqual((await verify((await logOf([0, 0])).files)).addenda?.named, 0)
 })
 
@@ -158,4 +182,31 @@ test('every addendum is there, erased or a finding, whatever goes missing', asyn
     ),
     { numRuns: 40 },
   )
+})
+
+test('what opens no more is counted by the retention that says so, and named when none does', async () => {
+  const { files } = await logOf([2, 1, { expires: ['2025-07-29'] }, 1])
+  const source = { read: (path: string) => files.get(path) }
+  const verifyWith = async (periods: readonly string[]): Promise<Report> => {
+    const served = servedAddenda(source)
+    const addenda: AddendaSource = {
+      pathOf: served.pathOf,
+      async *present(bundle, named) {
+        for await (const found of served.present(bundle, named))
+          yield { ...found, state: 'expired', period: periods[found.entry] ?? '2025-07-29' }
+      },
+    }
+    return verifyLog({ source, crypto: nodeCrypto, keys, addenda })
+  }
+  const good = await verifyWith([])
+  assert.equal(good.verified, true)
+  assert.deepEqual(good.addenda?.expired, [{ record: 2, addenda: 4 }])
+  assert.deepEqual([good.addenda?.present, good.addenda?.sealed], [4, 0])
+  assert.match(summary(good, 0), / {2}expired {5}4 addenda by retention \(record 2\)\n/)
+  // The day of the record itself was still to be kept, and nobody says anything of the last.
+  for (const period of ['2025-07-30', '2026-01-01']) {
+    const bad = await verifyWith(['2025-07-29', period])
+    assert.deepEqual(codes(bad), ['ADDENDUM_MISSING 1'])
+    assert.match(bad.findings[0]?.message ?? '', /was destroyed, and no retention record says so/)
+  }
 })

@@ -5,11 +5,12 @@
 import { decodeEntry } from '@countersign/record/decode'
 import { Erasures } from '@countersign/record/erasures'
 import { RecordError } from '@countersign/record/errors'
+import { Retentions } from '@countersign/record/retention'
 import { addendumPath } from '@countersign/tlog/addenda'
 import { encodeHex } from '@countersign/tlog/base64'
 import { decodeBundle } from '@countersign/tlog/bundle'
 import { TlogError } from '@countersign/tlog/errors'
-import { equalBytes } from '@countersign/tlog/hash'
+import { equalBytes, HASH_BYTES } from '@countersign/tlog/hash'
 import type { Sha256 } from '@countersign/tlog/hash'
 import { TILE_WIDTH, tileWidth } from '@countersign/tlog/tile'
 
@@ -30,8 +31,13 @@ export interface PresentAddendum {
   readonly ordinal: number
   /** What the digest is of: of a sealed one, the ciphertext. */
   readonly content: Uint8Array
-  /** `open`: in the clear, or opened. `sealed`: its key is not at hand. `damaged`: what lies beside its content is not as it was written. */
-  readonly state: 'open' | 'sealed' | 'damaged'
+  /**
+   * `open`: in the clear, or opened. `sealed`: its key is not at hand. `expired`: the key of its period was destroyed. `damaged`: what
+   * lies beside its content is not as it was written.
+   */
+  readonly state: 'open' | 'sealed' | 'expired' | 'damaged'
+  /** Only when `expired`: the day (UTC) up to which it was kept. */
+  readonly period?: string
 }
 
 /** Where the addenda of a log are. */
@@ -57,6 +63,8 @@ export interface AddendaReport {
   readonly left: number
   /** Gone, by the record that says so. */
   readonly erased: readonly { readonly record: number; readonly addenda: number }[]
+  /** There, and opens no more since it was kept for as long as it had to be, by the record that says so. */
+  readonly expired: readonly { readonly record: number; readonly addenda: number }[]
 }
 
 export interface AddendaTools {
@@ -90,12 +98,14 @@ const REQUESTS_AT_ONCE = 8
 /** Checks the addenda of all records; adds `ADDENDUM_MISSING` and `ADDENDUM_ALTERED` to the findings. */
 export async function verifyAddenda(size: number, tools: AddendaTools): Promise<AddendaReport> {
   const erasures = new Erasures()
-  // First, since an erasure stands behind what it erased.
+  const retentions = new Retentions()
+  // First, since what an erasure or a retention is about stands before it.
   await eachBundle(size, tools, (_bundle, entries) => {
-    for (const [index, entry] of entries) addErasure(erasures, index, entry)
+    for (const [index, entry] of entries) addGone({ erasures, retentions }, index, entry)
   })
   const counts = { named: 0, present: 0, sealed: 0, left: 0 }
   const erased = new Map<number, number>()
+  const expired = new Map<number, number>()
   await eachBundle(size, tools, async (bundle, entries) => {
     const named = entries.flatMap(([index, entry]) => namedBy(index, entry))
     counts.named += named.length
@@ -109,17 +119,43 @@ export async function verifyAddenda(size: number, tools: AddendaTools): Promise<
         counts.present += 1
         if (found.state === 'sealed') counts.sealed += 1
         if (erasures.covering(found.entry) !== undefined) counts.left += 1
+        if (found.state === 'expired') countExpired(found, { expired, retentions }, tools)
       }
     }
     for (const missing of absent.values()) {
       const erasure = erasures.covering(missing.entry)
       if (erasure === undefined) addMissing(missing, tools)
-      else erased.set(erasure.record, (erased.get(erasure.record) ?? 0) + 1)
+      else countOne(erased, erasure.record)
     }
     tools.onProgress?.(Math.min(size, (bundle + 1) * TILE_WIDTH), size)
   })
-  const byRecord = [...erased].toSorted(([a], [b]) => a - b)
-  return { ...counts, erased: byRecord.map(([record, addenda]) => ({ record, addenda })) }
+  return { ...counts, erased: byRecord(erased), expired: byRecord(expired) }
+}
+
+function countOne(counted: Map<number, number>, record: number): void {
+  counted.set(record, (counted.get(record) ?? 0) + 1)
+}
+
+function byRecord(counted: ReadonlyMap<number, number>): { record: number; addenda: number }[] {
+  return [...counted]
+    .toSorted(([a], [b]) => a - b)
+    .map(([record, addenda]) => ({ record, addenda }))
+}
+
+/** A key may go only by a record: without one, somebody destroyed what was still to be kept. */
+function countExpired(
+  { entry, ordinal, period = '' }: PresentAddendum,
+  { expired, retentions }: { expired: Map<number, number>; retentions: Retentions },
+  { findings, addenda }: AddendaTools,
+): void {
+  const record = retentions.covering(period)
+  if (record !== undefined) return countOne(expired, record)
+  findings.add({
+    code: 'ADDENDUM_MISSING',
+    path: addenda.pathOf({ entry, ordinal, digest: new Uint8Array(HASH_BYTES) }),
+    entry,
+    message: `addendum ${ordinal} opens no more: the key of what is kept up to ${period} was destroyed, and no retention record says so`,
+  })
 }
 
 function isRight(
@@ -149,21 +185,34 @@ function addMissing(named: NamedAddendum, { findings, addenda }: AddendaTools): 
   })
 }
 
-/** What every erasure has in its bytes: looking for it costs a tenth of decoding. */
-const MARK = new TextEncoder().encode('"lifecycle":{"kind":"erasure"')
+/** What every lifecycle record has in its bytes: looking for it costs a tenth of decoding. */
+const MARK = new TextEncoder().encode('"lifecycle":{"kind":"')
+const KINDS = ['erasure"', 'retention"'].map((kind) => new TextEncoder().encode(kind))
 
-function addErasure(erasures: Erasures, index: number, entry: Uint8Array): void {
-  if (!includes(entry, MARK)) return
+function addGone(
+  { erasures, retentions }: { erasures: Erasures; retentions: Retentions },
+  index: number,
+  entry: Uint8Array,
+): void {
+  const marked = afterMark(entry)
+  if (marked < 0 || !KINDS.some((kind) => startsWith(entry, marked, kind))) return
   const record = decoded(entry)
-  if (record !== undefined) erasures.add(index, record.leaf)
+  if (record === undefined) return
+  erasures.add(index, record.leaf)
+  retentions.add(index, record.leaf)
 }
 
-function includes(bytes: Uint8Array, mark: Uint8Array): boolean {
-  const [first = 0] = mark
+/** Where the kind of a lifecycle record begins; -1 when it is none. */
+function afterMark(bytes: Uint8Array): number {
+  const [first = 0] = MARK
   for (let at = bytes.indexOf(first); at >= 0; at = bytes.indexOf(first, at + 1)) {
-    if (equalBytes(bytes.subarray(at, at + mark.length), mark)) return true
+    if (startsWith(bytes, at, MARK)) return at + MARK.length
   }
-  return false
+  return -1
+}
+
+function startsWith(bytes: Uint8Array, at: number, mark: Uint8Array): boolean {
+  return equalBytes(bytes.subarray(at, at + mark.length), mark)
 }
 
 function namedBy(entry: number, bytes: Uint8Array): NamedAddendum[] {

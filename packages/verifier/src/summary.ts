@@ -7,7 +7,7 @@ import type { Report } from './verify.ts'
 
 const PROGRESS_EVERY_MS = 100
 const BAR_CELLS = 30
-/** Erasure records that the summary names; `--json` has them all. */
+/** Records of erasure or retention that the summary names; `--json` has them all. */
 const RECORDS_NAMED_MAX = 5
 
 /** The report for people: one line that is the answer, then what it rests on, or everything that is wrong. */
@@ -58,11 +58,13 @@ function continuesLines({ origin, size, signedBy, now }: Continued): string[] {
   ]
 }
 
-function addendaLines({ named, present, sealed, left, erased }: AddendaReport): string[] {
-  const gone = erased.reduce((sum, { addenda }) => sum + addenda, 0)
+function addendaLines({ named, present, sealed, left, erased, expired }: AddendaReport): string[] {
+  const gone = total(erased)
+  const over = total(expired)
   return [
     `  addenda     ${count(present, 'is', 'are')} there and as named, of ${named.toLocaleString('en')}${sealed === 0 ? '' : `; ${sealed.toLocaleString('en')} of them sealed, their keys not at hand`}`,
-    ...(gone === 0 ? [] : [`  erased      ${lawfully(gone, erased)}`]),
+    ...(gone === 0 ? [] : [`  erased      ${byRecords(gone, 'lawfully', erased)}`]),
+    ...(over === 0 ? [] : [`  expired     ${byRecords(over, 'by retention', expired)}`]),
     ...(left === 0
       ? []
       : [
@@ -71,11 +73,15 @@ function addendaLines({ named, present, sealed, left, erased }: AddendaReport): 
   ]
 }
 
-function lawfully(gone: number, erased: AddendaReport['erased']): string {
-  const some = erased.slice(0, RECORDS_NAMED_MAX).map(({ record }) => record)
-  const more = erased.length - some.length
-  const records = `${erased.length === 1 ? 'record' : 'records'} ${some.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
-  return `${count(gone, 'addendum', 'addenda')} lawfully (${records})`
+function total(gone: AddendaReport['erased']): number {
+  return gone.reduce((sum, { addenda }) => sum + addenda, 0)
+}
+
+function byRecords(addenda: number, why: string, gone: AddendaReport['erased']): string {
+  const some = gone.slice(0, RECORDS_NAMED_MAX).map(({ record }) => record)
+  const more = gone.length - some.length
+  const records = `${gone.length === 1 ? 'record' : 'records'} ${some.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+  return `${count(addenda, 'addendum', 'addenda')} ${why} (${records})`
 }
 
 function bad(report: Report): string[] {

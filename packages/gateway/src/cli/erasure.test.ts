@@ -201,6 +201,7 @@ test('an erasure takes everything of one person and nothing of anybody else', as
     sealed: 0,
     left: 0,
     erased: [{ record, addenda: 2 }],
+    expired: [],
   })
 })
 

@@ -50,8 +50,9 @@ function presentOf(packed: PackedAddendum, unsealing: Unsealing | undefined): Pr
   const found = { entry, ordinal, content }
   if (!isIntact) return { ...found, state: 'damaged' }
   if (envelope === undefined) return { ...found, state: 'open' }
-  const isOpen = unsealing?.keyOf(envelope).state === 'here'
-  return { ...found, state: isOpen ? 'open' : 'sealed' }
+  const key = unsealing?.keyOf(envelope)
+  if (key?.state === 'expired') return { ...found, state: 'expired', period: key.period }
+  return { ...found, state: key?.state === 'here' ? 'open' : 'sealed' }
 }
 
 /** Whether a ledger answers on the socket of the folder. */

@@ -109,6 +109,8 @@ function lifecycleText(fact: Lifecycle): string {
       return `continues ${fact.origin} after its ${counted(fact.size, 'record')}`
     case 'export':
       return `${fact.scope} by ${fact.by}: ${fact.purpose}`
+    case 'retention':
+      return `${counted(fact.periods.length, 'period')} gone by ${fact.by}, ${counted(fact.addenda, 'addendum', 'addenda')} closed`
     default:
       return fact satisfies never
   }

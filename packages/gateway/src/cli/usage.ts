@@ -2,6 +2,7 @@
  * Every help text, written by hand: what it does, what it takes, and last an example that works.
  * A test pins that each fits 80 columns, names every option, and ends in its example.
  */
+import { custodyUsage } from './usage-custody.ts'
 
 /** `countersign --help`. */
 export const usage: string = `Usage: countersign <command> [options]
@@ -33,6 +34,7 @@ Manage:
   policy    explain who may do what, and by which rule
   erase     erase a person: destroy the key, remove the addenda
   hold      keep a person from being erased; 'release' ends it
+  retention let go of what was kept for long enough
 
 Each process of 'up' also runs alone: signer, ledger, gateway, scrubber.
 
@@ -322,63 +324,7 @@ Example:
   countersign verify ./countersign-data --vkey ./log.vkey
 `,
 
-  erase: `Usage: countersign erase --subject PSEUDONYM --basis TEXT --by WHO [options]
-       countersign erase --record ID|INDEX --basis TEXT --by WHO [options]
-
-Erases a person, or any other subject, in this order: a record that says so is
-durable; the name behind the pseudonym is forgotten and the key destroyed; the
-addenda are removed. The log stays whole, and 'verify' says by which record they
-went. Run again, it completes what was cut short. It needs the ledger.
-
-Exit code 1: a legal hold stands, and nothing was done.
-
-      --subject PSEUDONYM  as in the log: 32 hexadecimal digits, or all of a day
-                           of whom nobody knows, as anonymous/2026-11-25
-      --record ID|INDEX    the subject of this record; where nobody was known,
-                           that is everybody of its day
-      --basis TEXT         why, for ever on record: no personal data
-      --by WHO             who asked for it, as well
-      --dry-run            say what would go, and do nothing
-  -c, --config FILE        default: ./countersign.yaml
-      --json               print JSON
-
-Example:
-  countersign erase --record 17 --dry-run
-`,
-
-  hold: `Usage: countersign hold --subject PSEUDONYM --matter TEXT --basis TEXT --by WHO
-
-Puts a legal hold on record: until it is released, the subject is not erased.
-Whether a hold stands is read from the log itself, so nothing but a release
-lifts it. It needs the ledger.
-
-      --subject PSEUDONYM  as in the log
-      --matter TEXT        the case it is for; a subject may be held for several
-      --basis TEXT         why, for ever on record: no personal data
-      --by WHO             who asked for it
-  -c, --config FILE        default: ./countersign.yaml
-      --json               print JSON
-
-Example:
-  countersign hold --subject anonymous/2026-11-25 --matter 7 --basis law --by me
-`,
-
-  release: `Usage: countersign release --subject PSEUDONYM --matter TEXT --basis TEXT
-                           --by WHO
-
-Ends the hold of one matter; holds for others stand. Exit code 1: there was
-none. It needs the ledger.
-
-      --subject PSEUDONYM  as in the log
-      --matter TEXT        the case, exactly as in 'hold'
-      --basis TEXT         why, for ever on record: no personal data
-      --by WHO             who asked for it
-  -c, --config FILE        default: ./countersign.yaml
-      --json               print JSON
-
-Example:
-  countersign release --subject unknown/2026-11-25 --matter 7 --basis x --by me
-`,
+  ...custodyUsage,
 
   export: `Usage: countersign export [DIR|URL] SCOPE --by WHO --purpose TEXT -o FILE.zip
                           [options]

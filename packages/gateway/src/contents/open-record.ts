@@ -21,14 +21,16 @@ export interface OpenedAddendum {
   /** SHA-256, hex, as the leaf has it. */
   readonly digest: string
   /**
-   * `here`: in the clear, perhaps opened. `sealed`: at hand, and its key is not. `erased`: lawfully, and a record says so. `absent`: not at
-   * hand. `altered`: what is at hand is not what the leaf names.
+   * `here`: in the clear, perhaps opened. `sealed`: at hand, and its key is not. `erased`: lawfully, and a record says so. `expired`: gone
+   * by retention, and a record says so. `absent`: not at hand. `altered`: what is at hand is not what the leaf names.
    */
-  readonly state: 'here' | 'sealed' | 'erased' | 'absent' | 'altered'
+  readonly state: 'here' | 'sealed' | 'erased' | 'expired' | 'absent' | 'altered'
   /** Only when `here`. */
   readonly content?: Uint8Array
   /** Only when `erased`: the index of the record that says so. */
   readonly erasure?: number
+  /** Only when `expired`: the index of the record that says so. */
+  readonly retention?: number
 }
 
 export interface OpenedRecord {
@@ -105,7 +107,7 @@ async function openAddendum(
   wanted: WantedAddendum,
   leaf: Leaf,
   store: AddendumStore,
-): Promise<Pick<OpenedAddendum, 'state' | 'content' | 'erasure'>> {
+): Promise<Pick<OpenedAddendum, 'state' | 'content' | 'erasure' | 'retention'>> {
   const found = await store.find(wanted)
   if (found === undefined) {
     const erasure = await store.erasure(wanted.index)
@@ -120,6 +122,8 @@ async function openAddendum(
       return { state: 'here', content: opened.content }
     case 'erased':
       return { state: 'erased', erasure: opened.record }
+    case 'expired':
+      return { state: 'expired', retention: opened.record }
     case 'sealed':
       return { state: 'sealed' }
     default:

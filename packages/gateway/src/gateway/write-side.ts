@@ -6,15 +6,18 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { openIds } from '@countersign/record/id'
+import { dropAfter, retentionDays } from '@countersign/record/retention'
+import type { RetentionRules } from '@countersign/record/retention'
 import { openSalts } from '@countersign/record/salt'
 import type { Actor, Captured, Decision } from '@countersign/record/vocabulary'
-import type { LoadedConfig } from '../config.ts'
+import { type LoadedConfig, retentionRules } from '../config.ts'
 import { type Identity, type IdentityOptions, openIdentity } from '../identity.ts'
 import {
   type Losses,
   type OpenIntents,
   type Rooms,
   type Transcriber,
+  type TranscriberOptions,
   openLosses,
   openOpenIntents,
   openTranscriber,
@@ -169,7 +172,18 @@ function transcriberOf(
     nowNs: () => clock.nowNs(),
     newId,
     salt: openSalts(),
+    dropAfter: openRetention(inForce),
   })
+}
+
+/** Up to which day content is kept, by the rules in force now: what is sealed already keeps its day. */
+function openRetention(inForce: () => LoadedConfig): NonNullable<TranscriberOptions['dropAfter']> {
+  let made: { readonly of: LoadedConfig; readonly rules: RetentionRules } | undefined
+  return (kept, occurredNs) => {
+    const loaded = inForce()
+    if (made?.of !== loaded) made = { of: loaded, rules: retentionRules(loaded.config) }
+    return dropAfter(occurredNs, retentionDays(made.rules, kept))
+  }
 }
 
 function codeOf(cause: unknown): string {

@@ -5,6 +5,7 @@
 import type { Addendum, Draft, Leaf, Lifecycle, UnstampedLeaf } from '@countersign/record/leaf'
 import type { Actor, Captured, Decision } from '@countersign/record/vocabulary'
 import { encodeAddendum } from '@countersign/record/encode'
+import type { Kept } from '@countersign/record/retention'
 import { subjectOf } from '@countersign/record/subject'
 import type { Malformed, Observed } from '../capture.ts'
 import { redactPath, redactQuery, redactRequestLine, redactText } from '../capture.ts'
@@ -39,6 +40,8 @@ export interface TranscriberOptions {
   readonly nowNs: () => bigint
   readonly newId: () => string
   readonly salt: () => Uint8Array
+  /** The last day (UTC) on which the content of a record is kept; absent: for ever. */
+  readonly dropAfter?: (of: Kept, occurredNs: bigint) => string | undefined
 }
 
 /** What kind of event a request is, and what it does. */
@@ -69,12 +72,12 @@ export function openTranscriber(options: TranscriberOptions): Transcriber {
     intent: (captured, actor, decision) => ({
       leaf: began({ captured, actor, decision, phase: 'intent' }, desk),
       addenda: [requestAddendum(captured, actor, options.salt())],
-      subject: subjectOf(actor.id, captured.occurredNs),
+      ...sealedFor({ captured, actor, decision }, options),
     }),
     outcome: ({ captured, actor, decision, observed }) => ({
       leaf: ended({ captured, decision, observed }, desk),
       addenda: observed.addenda,
-      subject: subjectOf(actor.id, captured.occurredNs),
+      ...sealedFor({ captured, actor, decision }, options),
     }),
     single: ({ captured, actor, decision, observed }) => ({
       leaf: began(
@@ -82,12 +85,23 @@ export function openTranscriber(options: TranscriberOptions): Transcriber {
         desk,
       ),
       addenda: [requestAddendum(captured, actor, options.salt()), ...observed.addenda],
-      subject: subjectOf(actor.id, captured.occurredNs),
+      ...sealedFor({ captured, actor, decision }, options),
     }),
     malformed: (malformed) => malformedDraft(malformed, options),
     lifecycle: (fact) => lifecycleDraft(fact, options),
     unknown: (intent) => unknownDraft(intent, options),
   }
+}
+
+/** Under whose key its addenda are sealed, and for how long they are kept: the same for intent and outcome. */
+function sealedFor(
+  { captured, actor, decision }: Omit<Whole, 'observed'>,
+  { dropAfter }: TranscriberOptions,
+): Pick<Draft, 'subject' | 'dropAfter'> {
+  const { occurredNs } = captured
+  const subject = subjectOf(actor.id, occurredNs)
+  const day = dropAfter?.(decision, occurredNs)
+  return day === undefined ? { subject } : { subject, dropAfter: day }
 }
 
 interface Beginning {
@@ -333,10 +347,12 @@ function malformedDraft(malformed: Malformed, options: TranscriberOptions): Draf
   }
   if (malformed.requestLine !== undefined)
     content['request_line'] = redactRequestLine(malformed.requestLine)
+  const day = options.dropAfter?.({}, malformed.occurredNs)
   return {
     leaf,
     addenda: [encodeAddendum('request', content, options.salt())],
     subject: subjectOf('unknown', malformed.occurredNs),
+    ...(day === undefined ? {} : { dropAfter: day }),
   }
 }
 

@@ -6,7 +6,7 @@
 /** Bytes of one addendum; larger content goes into several. */
 export const ADDENDUM_BYTES_MAX: number = 4 * 1024 * 1024
 /** Bytes that a sealed addendum takes beside its content. */
-export const ENVELOPE_BYTES_MAX = 106
+export const ENVELOPE_BYTES_MAX = 116
 /** Bytes of one draft once encoded: its entry and all its addenda. A frame holds at least one draft. */
 export const DRAFT_BYTES_MAX: number = 16 * 1024 * 1024
 /** Bytes of one WAL frame and of one APPEND message, unless a single draft is larger. */

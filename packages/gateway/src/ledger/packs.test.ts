@@ -118,7 +118,7 @@ test('an addendum and its envelope have a limit, in a section and in a pack', as
   ])
   const entries = Buffer.alloc(sectionBytes(entry, []))
   putEntry(entries, 0, entry)
-  const longest = encodeEnvelope(envelopeHead('s'.repeat(64)), new Uint8Array(40))
+  const longest = encodeEnvelope(envelopeHead('s'.repeat(64), '2026-11-26'), new Uint8Array(40))
   equal(longest.length, ENVELOPE_BYTES_MAX)
   for (const [bytes, isFine] of [
     [ADDENDUM_BYTES_MAX, true],

@@ -1,7 +1,7 @@
 /**
- * The subjects' keys, each wrapped by the tenant's, in SQLite. Guarantees that a key is durable before its first use, that a subject has
- * one key for ever, and that one whose key was destroyed never gets another. Lost with the file: every sealed addendum. Who owns it
- * and the tenant's key can read them all; who owns it alone can destroy, and read nothing.
+ * The keys of subjects and of periods, each wrapped by the tenant's, in SQLite. Guarantees that a key is durable before its first use,
+ * that whoever has one has it for ever, and that one which was destroyed is never made again. Lost with the file: every sealed
+ * addendum. Who owns it and the tenant's key can read them all; who owns it alone can destroy, and read nothing.
  */
 import { createSecretKey, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
@@ -9,20 +9,25 @@ import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import type { StatementSync } from 'node:sqlite'
 import { SealError } from './errors.ts'
 import type { TenantKey } from './tenant-key.ts'
 
-/** The key of a subject, or what became of it. `record` is the leaf index of the erasure. */
-export type SubjectKey =
+/** A key, or what became of it. `record` is the leaf index of the erasure, or of the retention. */
+export type StoredKey =
   | { readonly state: 'here'; readonly key: KeyObject }
   | { readonly state: 'destroyed'; readonly record: number }
   | { readonly state: 'unknown' }
 
 export interface KeyStore {
   /** The key of a subject, made on first sight. @throws {SealError} `SEAL_KEYS_UNAVAILABLE`, `SEAL_TENANT_MISMATCH` */
-  findOrCreate(subject: string): SubjectKey
+  findOrCreate(subject: string): StoredKey
   /** The key of a subject when there is one. @throws {SealError} as above */
-  find(subject: string): SubjectKey
+  find(subject: string): StoredKey
+  /** The key of what is kept up to a day, made on first sight. @throws {SealError} as above */
+  findOrCreatePeriod(period: string): StoredKey
+  /** The key of what is kept up to a day when there is one. @throws {SealError} as above */
+  findPeriod(period: string): StoredKey
   /** True when another process may have destroyed a key since this was last asked. */
   changed(): boolean
   close(): void
@@ -40,6 +45,9 @@ const BUSY_MS = 2_000
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS subjects (
     subject TEXT PRIMARY KEY, wrapped BLOB, erased INTEGER, CHECK ((wrapped IS NULL) <> (erased IS NULL))
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS periods (
+    period TEXT PRIMARY KEY, wrapped BLOB, expired INTEGER, CHECK ((wrapped IS NULL) <> (expired IS NULL))
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS store (
     id INTEGER PRIMARY KEY CHECK (id = 1), tenant_check BLOB, destroyed INTEGER NOT NULL
@@ -92,20 +100,63 @@ export async function destroyKey({
   subject: string
   record: number
 }): Promise<void> {
+  await destroy(stateDir, { table: subjects, names: [subject], record })
+}
+
+/**
+ * Destroys the keys of periods, all or none, and keeps that they were. Doing so twice is as doing it once.
+ * @param record leaf index of the retention that says so; it must be durable already.
+ * @throws {SealError} as `destroyKey`
+ */
+export async function destroyPeriods({
+  stateDir,
+  periods: names,
+  record,
+}: {
+  stateDir: string
+  periods: readonly string[]
+  record: number
+}): Promise<void> {
+  await destroy(stateDir, { table: periods, names, record })
+}
+
+/** The days whose keys are here, ascending: what has not gone yet. @throws {SealError} `SEAL_KEYS_UNAVAILABLE` */
+export function listPeriods(stateDir: string): readonly string[] {
+  const path = pathIn(stateDir)
+  if (!existsSync(path)) return []
+  try {
+    const database = new DatabaseSync(path, { readOnly: true, timeout: BUSY_MS })
+    try {
+      if (!hasPeriods(database)) return []
+      const rows = database
+        .prepare('SELECT period FROM periods WHERE wrapped IS NOT NULL ORDER BY period')
+        .all()
+      return rows.map(({ period }) => String(period))
+    } finally {
+      database.close()
+    }
+  } catch (cause) {
+    throw unavailable('list', path, cause)
+  }
+}
+
+interface Destruction {
+  readonly table: Table
+  readonly names: readonly string[]
+  readonly record: number
+}
+
+async function destroy(stateDir: string, { table, names, record }: Destruction): Promise<void> {
   const path = pathIn(stateDir)
   try {
     await mkdir(stateDir, { recursive: true, mode: 0o700 })
     const database = openForWriting(path)
     try {
       database.exec('BEGIN IMMEDIATE')
-      database
-        .prepare(
-          `INSERT INTO subjects VALUES (?, NULL, ?)
-           ON CONFLICT (subject) DO UPDATE SET wrapped = NULL, erased = excluded.erased WHERE erased IS NULL`,
-        )
-        .run(subject, record)
+      const bury = database.prepare(table.bury)
+      for (const name of names) bury.run(name, record)
       database.exec('UPDATE store SET destroyed = destroyed + 1; COMMIT')
-      // A crash before this leaves the old page in the write-ahead file of SQLite; running the erasure again cuts it.
+      // A crash before this leaves the old page in the write-ahead file of SQLite; running the command again cuts it.
       cutWriteAhead(database)
     } finally {
       database.close()
@@ -113,6 +164,32 @@ export async function destroyKey({
   } catch (cause) {
     throw unavailable('destroy a key among', path, cause)
   }
+}
+
+/** The statements about one kind of keys. */
+interface Table {
+  readonly find: string
+  readonly make: string
+  readonly bury: string
+}
+
+const subjects: Table = {
+  find: 'SELECT wrapped, erased AS gone FROM subjects WHERE subject = ?',
+  make: 'INSERT OR IGNORE INTO subjects VALUES (?, ?, NULL)',
+  bury: `INSERT INTO subjects VALUES (?, NULL, ?)
+    ON CONFLICT (subject) DO UPDATE SET wrapped = NULL, erased = excluded.erased WHERE erased IS NULL`,
+}
+
+const periods: Table = {
+  find: 'SELECT wrapped, expired AS gone FROM periods WHERE period = ?',
+  make: 'INSERT OR IGNORE INTO periods VALUES (?, ?, NULL)',
+  bury: `INSERT INTO periods VALUES (?, NULL, ?)
+    ON CONFLICT (period) DO UPDATE SET wrapped = NULL, expired = excluded.expired WHERE expired IS NULL`,
+}
+
+/** A store that nobody has sealed with since there are periods has none. */
+function hasPeriods(database: DatabaseSync): boolean {
+  return database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'periods'").get() !== undefined
 }
 
 function pathIn(stateDir: string): string {
@@ -150,41 +227,30 @@ function checkTenant(database: DatabaseSync, tenantKey: TenantKey, path: string)
 }
 
 function storeIn(database: DatabaseSync, tenantKey: TenantKey, path: string): KeyStore {
-  const select = database.prepare('SELECT wrapped, erased FROM subjects WHERE subject = ?')
   const version = database.prepare('PRAGMA data_version')
   const destroyed = database.prepare('SELECT destroyed FROM store')
-  let insert: ReturnType<DatabaseSync['prepare']> | undefined
   let seenVersion: unknown
   let seenDestroyed: unknown
-  const find = (subject: string): SubjectKey => {
-    const row = select.get(subject)
-    if (row === undefined) return { state: 'unknown' }
-    const { wrapped, erased } = row
-    if (!(wrapped instanceof Uint8Array)) return { state: 'destroyed', record: Number(erased) }
-    const key = tenantKey.unwrap(wrapped)
-    if (key === undefined) throw mismatch(path)
-    return { state: 'here', key: createSecretKey(key) }
-  }
-  const create = (subject: string): SubjectKey => {
-    insert ??= database.prepare('INSERT OR IGNORE INTO subjects VALUES (?, ?, NULL)')
-    // Another worker may be first; whoever is, both read the same key back.
-    insert.run(subject, tenantKey.wrap(randomBytes(KEY_BYTES)))
-    return find(subject)
-  }
-  const guarded = (work: () => SubjectKey): SubjectKey => {
+  const guarded = (work: () => StoredKey): StoredKey => {
     try {
       return work()
     } catch (cause) {
       throw cause instanceof SealError ? cause : unavailable('use', path, cause)
     }
   }
+  const unwrap = (wrapped: Uint8Array): KeyObject => {
+    const key = tenantKey.unwrap(wrapped)
+    if (key === undefined) throw mismatch(path)
+    return createSecretKey(key)
+  }
+  const bySubject = keysOf(database, { table: subjects, tenantKey, unwrap })
+  const byPeriod = keysOf(database, { table: periods, tenantKey, unwrap })
   return {
-    find: (subject) => guarded(() => find(subject)),
-    findOrCreate: (subject) =>
-      guarded(() => {
-        const found = find(subject)
-        return found.state === 'unknown' ? create(subject) : found
-      }),
+    find: (subject) => guarded(() => bySubject.find(subject)),
+    findOrCreate: (subject) => guarded(() => bySubject.findOrCreate(subject)),
+    findPeriod: (period) =>
+      guarded(() => (hasPeriods(database) ? byPeriod.find(period) : { state: 'unknown' })),
+    findOrCreatePeriod: (period) => guarded(() => byPeriod.findOrCreate(period)),
     changed() {
       const now = version.get()?.['data_version']
       if (now === seenVersion) return false
@@ -195,6 +261,42 @@ function storeIn(database: DatabaseSync, tenantKey: TenantKey, path: string): Ke
       return isOther
     },
     close: () => database.close(),
+  }
+}
+
+interface KeysOptions {
+  readonly table: Table
+  readonly tenantKey: TenantKey
+  /** @throws {SealError} `SEAL_TENANT_MISMATCH` */
+  readonly unwrap: (wrapped: Uint8Array) => KeyObject
+}
+
+/** The keys of one table. Statements are made when they are first needed: a reader may not write, and an old store has fewer tables. */
+function keysOf(
+  database: DatabaseSync,
+  { table, tenantKey, unwrap }: KeysOptions,
+): Record<'find' | 'findOrCreate', (name: string) => StoredKey> {
+  let select: StatementSync | undefined
+  let insert: StatementSync | undefined
+  const find = (name: string): StoredKey => {
+    select ??= database.prepare(table.find)
+    const row = select.get(name)
+    if (row === undefined) return { state: 'unknown' }
+    const { wrapped, gone } = row
+    return wrapped instanceof Uint8Array
+      ? { state: 'here', key: unwrap(wrapped) }
+      : { state: 'destroyed', record: Number(gone) }
+  }
+  return {
+    find,
+    findOrCreate(name) {
+      const found = find(name)
+      if (found.state !== 'unknown') return found
+      insert ??= database.prepare(table.make)
+      // Another worker may be first; whoever is, both read the same key back.
+      insert.run(name, tenantKey.wrap(randomBytes(KEY_BYTES)))
+      return find(name)
+    },
   }
 }
 

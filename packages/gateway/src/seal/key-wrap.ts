@@ -1,5 +1,5 @@
-/** One key under another: AES-256 key wrap. @see RFC 3394 */
-import { createCipheriv, createDecipheriv } from 'node:crypto'
+/** One key under another: AES-256 key wrap. Two keys joined into one. @see RFC 3394; NIST SP 800-133r2, section 6.3 */
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 
 const ALGORITHM = 'id-aes256-wrap'
@@ -19,4 +19,13 @@ export function unwrapKey(under: KeyObject, wrapped: Uint8Array): Uint8Array | u
     // The integrity check does not hold: that is the answer.
     return undefined
   }
+}
+
+const JOINED = 'countersign: subject and period'
+
+/** The key that only both lead to: whoever lacks one of them knows nothing of it. */
+export function joinKeys(subject: KeyObject, period: KeyObject): KeyObject {
+  return createSecretKey(
+    createHmac('sha256', JOINED).update(subject.export()).update(period.export()).digest(),
+  )
 }

@@ -1,7 +1,7 @@
 /**
- * Seals the addenda of drafts: each under a fresh key, that under its subject's, that under the tenant's. Holds the keys of the
- * subjects seen last; guarantees that a key which was destroyed seals nothing from the next turn of the event loop on, and is
- * forgotten within a second. Lost with this process: nothing, the store has the keys.
+ * Seals the addenda of drafts: each under a fresh key, that under its subject's and, where it is not kept for ever, its period's; those
+ * under the tenant's. Holds the keys seen last; guarantees that a key which was destroyed seals nothing from the next turn of the
+ * event loop on, and is forgotten within a second. Lost with this process: nothing, the store has the keys.
  */
 import { createSecretKey, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
@@ -18,17 +18,17 @@ import { sealPrimitives } from '../cryptography.ts'
 import { Lru } from '../platform.ts'
 import { openKeyStore } from './key-store.ts'
 import type { KeyStore, KeyStoreOptions } from './key-store.ts'
-import { wrapKey } from './key-wrap.ts'
+import { joinKeys, wrapKey } from './key-wrap.ts'
 
 export interface SealingOptions extends KeyStoreOptions {
-  /** Keys of subjects kept in memory. */
+  /** Keys of subjects, each with a period, kept in memory. */
   readonly keysCachedMax?: number
 }
 
 export interface Sealing {
   /**
-   * The same draft with its addenda sealed; the leaf will name the digests of the ciphertexts. What belongs to an erased subject is
-   * sealed under a key that nobody keeps.
+   * The same draft with its addenda sealed; the leaf will name the digests of the ciphertexts. What belongs to an erased subject, or
+   * to a period that is over, is sealed under a key that nobody keeps.
    * @throws {SealError} `SEAL_KEYS_UNAVAILABLE`, `SEAL_TENANT_MISMATCH`: nothing was sealed, and nothing may be recorded in clear.
    */
   seal(draft: Draft): Draft
@@ -51,7 +51,7 @@ export async function openSealing(options: SealingOptions): Promise<Sealing> {
       const { leaf } = draft
       // Nothing leaves in clear for want of a subject.
       const subject = draft.subject ?? subjectOf('unknown', BigInt(leaf.time.occurred))
-      const under = keys.keyFor(subject)
+      const under = keys.keyFor(subject, draft.dropAfter)
       const addenda = draft.addenda.map((addendum, ordinal) =>
         sealAddendum(addendum, { under, context: sealingContext(leaf, ordinal), random }),
       )
@@ -64,14 +64,14 @@ export async function openSealing(options: SealingOptions): Promise<Sealing> {
   }
 }
 
-/** The key of a subject, and what its envelopes begin with. */
-interface SubjectKey {
+/** What wraps the keys of a subject's addenda that are kept up to the same day, and what their envelopes begin with. */
+interface WrappingKey {
   readonly key: KeyObject
   readonly head: Uint8Array
 }
 
 interface Under {
-  readonly under: SubjectKey
+  readonly under: WrappingKey
   readonly context: Uint8Array
   readonly random: (count: number) => Uint8Array
 }
@@ -86,12 +86,12 @@ function sealAddendum({ name, content }: Addendum, { under, context, random }: U
 }
 
 interface Keys {
-  keyFor(subject: string): SubjectKey
+  keyFor(subject: string, period: string | undefined): WrappingKey
   close(): void
 }
 
 function openKeys(store: KeyStore, cachedMax: number): Keys {
-  const cache = new Lru<string, SubjectKey>(cachedMax)
+  const cache = new Lru<string, WrappingKey>(cachedMax)
   let hasLooked = false
   const look = (): void => {
     if (store.changed()) cache.clear()
@@ -107,19 +107,31 @@ function openKeys(store: KeyStore, cachedMax: number): Keys {
   }
   const timer = setInterval(look, LOOK_INTERVAL_MS).unref()
   return {
-    keyFor(subject) {
+    keyFor(subject, period) {
       lookOnce()
-      const known = cache.get(subject)
+      const cached = period === undefined ? subject : `${subject} ${period}`
+      const known = cache.get(cached)
       if (known !== undefined) return known
-      const found = store.findOrCreate(subject)
-      const head = envelopeHead(subject)
-      // A request that began before its subject was erased: its outcome stays on record, and nobody will open it.
-      if (found.state !== 'here')
-        return { key: createSecretKey(randomBytes(SEALING_KEY_BYTES)), head }
-      const made = { key: found.key, head }
-      cache.set(subject, made)
+      const key = keyIn(store, subject, period)
+      const head = envelopeHead(subject, period)
+      // A request that began before its subject was erased, or its period was over: its outcome stays on record, and nobody opens it.
+      if (key === undefined) return { key: createSecretKey(randomBytes(SEALING_KEY_BYTES)), head }
+      const made = { key, head }
+      cache.set(cached, made)
       return made
     },
     close: () => clearInterval(timer),
   }
+}
+
+/** Undefined when a key that it takes was destroyed. */
+function keyIn(
+  store: KeyStore,
+  subject: string,
+  period: string | undefined,
+): KeyObject | undefined {
+  const of = store.findOrCreate(subject)
+  if (of.state !== 'here' || period === undefined) return of.state === 'here' ? of.key : undefined
+  const upTo = store.findOrCreatePeriod(period)
+  return upTo.state === 'here' ? joinKeys(of.key, upTo.key) : undefined
 }

@@ -7,7 +7,7 @@ import { list, memberOf, text, TEXT_LENGTH_MAX } from './hostile.ts'
 /** One addendum of a record, as far as it could be opened. */
 export interface RecordAddendum {
   readonly name: string
-  readonly state: 'here' | 'sealed' | 'erased' | 'absent' | 'altered'
+  readonly state: 'here' | 'sealed' | 'erased' | 'expired' | 'absent' | 'altered'
   /** Only when `here`. */
   readonly content?: Uint8Array
 }
@@ -19,7 +19,7 @@ export const BODY_TEXT_BYTES_MAX: number = 32 * 1024
 export const ADDENDUM_JSON_BYTES_MAX: number = 256 * 1024
 
 /** From the worst: a row shows the worst that became of any of its addenda. */
-const STATES = ['altered', 'erased', 'sealed', 'absent', 'here'] as const
+const STATES = ['altered', 'erased', 'expired', 'sealed', 'absent', 'here'] as const
 
 /** What became of the content of these addenda. */
 export function contentOf(addenda: readonly RecordAddendum[]): string {
@@ -30,7 +30,15 @@ export function contentOf(addenda: readonly RecordAddendum[]): string {
 
 /** The worse of what became of the content of two records; `none` is not worse than anything. */
 export function worseContent(one: string, other: string): string {
-  const order: readonly string[] = ['altered', 'erased', 'sealed', 'absent', 'open', 'none']
+  const order: readonly string[] = [
+    'altered',
+    'erased',
+    'expired',
+    'sealed',
+    'absent',
+    'open',
+    'none',
+  ]
   return order.indexOf(one) <= order.indexOf(other) ? one : other
 }
 

@@ -346,6 +346,8 @@ function summarise(
     gapRecordsTotal: facts?.gapRecordsTotal ?? 0,
     erasures: facts?.erasures ?? [],
     erasuresTotal: facts?.erasuresTotal ?? 0,
+    retentions: facts?.retentions ?? [],
+    retentionsTotal: facts?.retentionsTotal ?? 0,
     addenda: checked.addenda ?? { opened: 0, sealed: 0 },
     completeness:
       manifest === undefined || facts === undefined

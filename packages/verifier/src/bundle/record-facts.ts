@@ -52,6 +52,16 @@ export interface ErasureFacts {
   readonly leaves: string
 }
 
+/** Content that was kept for as long as it had to be: it opens no more, and did not come along. */
+export interface RetentionFacts {
+  readonly entry: number
+  readonly by: string
+  /** Days up to which it was kept: the first, the last, and how many. */
+  readonly first: string
+  readonly last: string
+  readonly periods: number
+}
+
 /** An addendum as its record names it. */
 export interface NamedAddendum {
   readonly entry: number
@@ -90,6 +100,8 @@ export class RecordFacts {
   readonly erasures: ErasureFacts[] = []
   erasuresTotal = 0
   readonly erased: Erasures = new Erasures()
+  readonly retentions: RetentionFacts[] = []
+  retentionsTotal = 0
   readonly named: Map<string, NamedAddendum> = new Map()
   /** Leaf indexes about the person, ascending. */
   readonly person: number[] = []
@@ -219,6 +231,9 @@ export class RecordFacts {
       case 'erasure':
         this.#noteErasure(entry, lifecycle)
         break
+      case 'retention':
+        this.#noteRetention(entry, lifecycle)
+        break
       case 'shutdown': {
         const found = this.sessions.get(session)
         if (found !== undefined) found.ended = true
@@ -245,6 +260,22 @@ export class RecordFacts {
     const { subject, by, basis, leaves } = erasure
     this.erasuresTotal += 1
     if (this.erasures.length < LISTED_MAX) this.erasures.push({ entry, subject, by, basis, leaves })
+  }
+
+  #noteRetention(entry: number, retention: Extract<Lifecycle, { kind: 'retention' }>): void {
+    const { by, periods } = retention
+    const [first] = periods
+    // A run that found nothing closed nothing.
+    if (first === undefined) return
+    this.retentionsTotal += 1
+    if (this.retentions.length < LISTED_MAX)
+      this.retentions.push({
+        entry,
+        by,
+        first,
+        last: periods.at(-1) ?? first,
+        periods: periods.length,
+      })
   }
 
   #noteGap(entry: number, gap: Extract<Lifecycle, { kind: 'gap' }>): void {

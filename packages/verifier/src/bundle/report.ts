@@ -1,7 +1,7 @@
 /** What the check of a bundle says: plain data, for a page, a terminal, or JSON. */
 import type { Finding } from '../finding.ts'
 import type { Manifest } from './manifest.ts'
-import type { ErasureFacts, GapFacts, SessionFacts } from './record-facts.ts'
+import type { ErasureFacts, GapFacts, RetentionFacts, SessionFacts } from './record-facts.ts'
 import type { Signer } from './trust.ts'
 
 /** How the addenda that the records of a bundle name have come. */
@@ -44,6 +44,8 @@ export interface BundleReport {
   readonly gapRecordsTotal: number
   readonly erasures: readonly ErasureFacts[]
   readonly erasuresTotal: number
+  readonly retentions: readonly RetentionFacts[]
+  readonly retentionsTotal: number
   readonly addenda: AddendaCount
   readonly completeness: Completeness
   /** Leaf indexes of the log's own records of this export that were found to fit it. */

@@ -41,6 +41,12 @@ function good(report: BundleReport): string[] {
         ({ entry, subject, leaves }) =>
           `  erased      ${subject}, lawfully, by record ${entry}: ${leaves}`,
       ),
+    ...report.retentions
+      .slice(0, LISTED_MAX)
+      .map(
+        ({ entry, first, last, periods }) =>
+          `  expired     what was kept up to ${periods === 1 ? first : `${periods} days from ${first} to ${last}`}, by retention, record ${entry}`,
+      ),
     `  addenda     ${report.addenda.opened} can be read${report.addenda.sealed === 0 ? '' : `, ${report.addenda.sealed} are sealed`}`,
   ]
 }

@@ -211,8 +211,9 @@ function tellAddendum(addendum: OpenedAddendum, { io, paint }: { io: Io; paint: 
   for (const line of text.split('\n')) print(io, `    ${escapeText(line)}`)
 }
 
-function whyClosed({ state, erasure }: OpenedAddendum): string {
+function whyClosed({ state, erasure, retention }: OpenedAddendum): string {
   if (state === 'erased') return `[erased, record ${erasure ?? ''}]`
+  if (state === 'expired') return `[gone by retention, record ${retention ?? ''}]`
   return state === 'sealed' ? 'is sealed, and its key is not at hand' : 'is not at hand'
 }
 

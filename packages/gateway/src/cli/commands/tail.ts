@@ -71,15 +71,26 @@ function jsonShower(io: Io): Show {
 export function recordJson({ index, leaf, addenda }: OpenedRecord): Record<string, unknown> {
   const contents = addenda.map((addendum) => [addendum.name, jsonOf(addendum.content)] as const)
   const known = contents.filter(([, content]) => content !== undefined)
-  const closed = addenda.filter(({ state }) => state === 'sealed' || state === 'erased')
+  const closed = addenda.filter(({ state }) => isClosed(state))
   return {
     index,
     leaf,
     ...(known.length === 0 ? {} : { addenda: Object.fromEntries(known) }),
     ...(closed.length === 0
       ? {}
-      : { closed: closed.map(({ name, state, erasure }) => ({ name, state, record: erasure })) }),
+      : {
+          closed: closed.map(({ name, state, erasure, retention }) => ({
+            name,
+            state,
+            record: erasure ?? retention,
+          })),
+        }),
   }
+}
+
+/** Whether it is no fault that an addendum shows nothing. */
+function isClosed(state: OpenedRecord['addenda'][number]['state']): boolean {
+  return state === 'sealed' || state === 'erased' || state === 'expired'
 }
 
 function jsonOf(content: Uint8Array | undefined): unknown {
@@ -109,7 +120,7 @@ function lineShower(io: Io): Show {
 /** Why a record shows no name, where that is worth a word: who is known is never shown by a pseudonym without a reason. */
 function whyNameless({ leaf, addenda }: OpenedRecord): string | undefined {
   const state = addenda.find(({ name }) => name === 'request')?.state
-  return leaf.actor !== undefined && (state === 'sealed' || state === 'erased')
+  return leaf.actor !== undefined && state !== undefined && isClosed(state)
     ? `[${state}]`
     : undefined
 }
