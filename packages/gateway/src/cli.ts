@@ -28,6 +28,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   trace: async () => (await import('./cli/commands/trace.ts')).trace,
   'who-read': async () => (await import('./cli/commands/who-read.ts')).whoRead,
   questions: async () => (await import('./cli/commands/questions.ts')).questions,
+  unmask: async () => (await import('./cli/commands/unmask.ts')).unmask,
   show: async () => (await import('./cli/commands/show.ts')).show,
   prove: async () => (await import('./cli/commands/prove.ts')).prove,
   verify: async () => (await import('./cli/commands/verify.ts')).verify,

@@ -119,15 +119,18 @@ async function exchange(
   start: () => Sent,
   { text, timeoutMs, name }: { text: string | undefined; timeoutMs: number; name: string },
 ): Promise<IncomingMessage> {
+  let answer: IncomingMessage | undefined
   try {
     const sent = start()
+    // Whoever waits for the answer, or reads it, is told; the request itself is told once more.
+    sent.on('error', () => undefined)
     // Between two pieces, too: a stream of live records says something all the while.
-    sent.setTimeout(timeoutMs, () =>
-      sent.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)),
-    )
+    sent.setTimeout(timeoutMs, () => {
+      ;(answer ?? sent).destroy(new Error(`no answer within ${timeoutMs / 1000} s`))
+    })
     const answered: Promise<IncomingMessage[]> = once(sent, 'response')
     sent.end(text)
-    const [answer] = await answered
+    ;[answer] = await answered
     if (answer === undefined) throw new Error('it did not answer')
     return answer
   } catch (cause) {

@@ -24,7 +24,11 @@ export function apiProblem(
   { name, asked }: { name: string; asked: Asked },
 ): CommandError {
   const problem = readProblem(body)
-  const { hint } = problem
+  // The API speaks of headers: here they are options.
+  const hint = problem.hint?.replaceAll(
+    /(?:the header )?\bcountersign-(purpose|ticket|role|approval)\b/g,
+    '--$1',
+  )
   const said = problem.detail ?? problem.code
   const at = pointed(problem, asked)
   if (status === 401)

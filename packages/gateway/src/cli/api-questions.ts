@@ -2,6 +2,7 @@
 import { READ_ROWS_MAX } from '@countersign/record/reading'
 import type { Api, ApiAnswer, ApiRequest } from './api-client.ts'
 import { CommandError } from './errors.ts'
+import { readEvents } from './event-stream.ts'
 import { countIn, memberOf, parseJson, textIn } from './json.ts'
 import { isRow, readRows } from './rows.ts'
 import type { Row } from './rows.ts'
@@ -197,32 +198,29 @@ export interface LiveQuestion {
   readonly question: string
   readonly signal: AbortSignal
   /** Called once the stream is there: what ends from then on is not missed. */
-  readonly onOpen?: () => void
+  readonly onOpen: () => void
+  /** Called where the stream leaves transactions out. */
+  readonly onGap: () => void
 }
 
-/** Transactions as they end. What the stream says besides (that it is there) is passed over. */
+/** Transactions as they end. What the stream says besides (that it is there, how to go on) is passed over. */
 export async function* liveRows(
   api: Api,
-  { question, signal, onOpen }: LiveQuestion,
+  { question, signal, onOpen, onGap }: LiveQuestion,
 ): AsyncGenerator<Row, void, undefined> {
   const accept = 'text/event-stream'
   const answer = await api.ask({ path: 'live', query: { q: question }, question, accept, signal })
   if (answer.type !== accept) notUnderstood(api)
-  onOpen?.()
-  const { readEvents } = await import('./event-stream.ts')
+  onOpen()
   for await (const { event, text } of readEvents(answer.pieces())) {
-    if (event === 'problem') throw liveProblem(text)
+    if (event === 'gap') onGap()
     const value = event === 'transaction' ? parseJson(text) : undefined
     if (isRow(value)) yield value
   }
 }
 
-function liveProblem(text: string): CommandError {
-  const detail = textIn(parseJson(text), 'detail') ?? 'the stream was ended'
-  return new CommandError('CANNOT_RUN', detail)
-}
-
-function notUnderstood(api: Api): never {
+/** The error for an answer that is not of this API, or of another version of it. */
+export function notUnderstood(api: Api): never {
   throw new CommandError('CANNOT_RUN', `could not read the answer of ${api.name}`, {
     hint: 'is it the API of a countersign reader, and of this version (v1)?',
   })

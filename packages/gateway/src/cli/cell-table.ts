@@ -19,7 +19,10 @@ export function printCells(io: Io, { headings, lines, right }: CellTable, isMore
   const isTerminal = io.stdout.isTTY === true
   const paint = paintFor(io.stdout)
   const widths = headings.map((heading, at) => {
-    const longest = Math.max(heading.length, ...lines.map((line) => lengthOf(line[at])))
+    const longest = Math.max(
+      isTerminal ? heading.length : 0,
+      ...lines.map((line) => lengthOf(line[at])),
+    )
     return isTerminal ? Math.min(longest, CELL_MAX) : longest
   })
   const render = (cells: readonly string[]): string =>

@@ -126,6 +126,27 @@ Example:
   countersign questions save refused 'outcome:denied since:24h'
 `,
 
+  unmask: `Usage: countersign unmask request QUESTION --purpose TEXT [options]
+       countersign unmask request --record ID|--trace ID --purpose TEXT
+       countersign unmask list [options]
+       countersign unmask approve ID [options]
+
+Shows sealed content to an investigator, with a second person's approval: the
+one asks, for one question, record or trace; another investigator approves. For
+an hour from then on the first may ask that question in full, with --role
+investigator --approval ID. Request and approval are records.
+
+      --record ID        for this record
+      --trace TRACE      for this trace
+      --purpose TEXT     why
+      --ticket TEXT      the case it belongs to
+      --json             print JSON
+${apiHelp}
+
+Example:
+  countersign unmask request 'path:/orders/17' --purpose 'case 7'
+`,
+
   'who-read': `Usage: countersign who-read --record ID|INDEX [DIR|URL] [options]
        countersign who-read --subject PSEUDONYM [DIR|URL] [options]
 

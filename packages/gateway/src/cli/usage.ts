@@ -22,6 +22,7 @@ Ask the log (of the running reader):
   top       count, measure and compare, by any fields and over time
   trace     print one trace as a tree
   questions keep questions under a name
+  unmask    see sealed content, with a second person's approval
   who-read  who looked at a record or a person; asks the log itself
 
 Look at the log:

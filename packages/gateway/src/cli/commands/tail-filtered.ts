@@ -22,7 +22,12 @@ export async function tailFiltered(wanted: FilteredTail, io: Io): Promise<number
   const table = openRowTable(io, Date.now())
   try {
     const { question, json } = wanted
-    const rows = liveRows(api, { question, signal: stop.signal, onOpen: () => say(io, following) })
+    const rows = liveRows(api, {
+      question,
+      signal: stop.signal,
+      onOpen: () => say(io, 'countersign: following what fits the question (Ctrl-C ends)'),
+      onGap: () => say(io, `countersign: warning: some were left out: ${howToGoOn}`),
+    })
     for await (const row of rows) {
       if (json === true) printJson(io, row)
       else table.show(row)
@@ -39,4 +44,4 @@ export async function tailFiltered(wanted: FilteredTail, io: Io): Promise<number
   }
 }
 
-const following = 'countersign: following what fits the question (Ctrl-C ends)'
+const howToGoOn = "'countersign search' finds them"
