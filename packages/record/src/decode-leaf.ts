@@ -74,6 +74,7 @@ const credential = objectOf<Credential>({
       api_key: 1,
       proxy_credential: 1,
       source_address: 1,
+      operator_key: 1,
       none: 1,
     }),
   ),

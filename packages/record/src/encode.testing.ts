@@ -103,6 +103,7 @@ const credential = part<Credential>(
       'api_key',
       'proxy_credential',
       'source_address',
+      'operator_key',
       'none',
     ),
     fingerprint: text,

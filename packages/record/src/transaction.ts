@@ -131,7 +131,15 @@ export const transactionFields = {
     type: 'text',
     about: 'By which proof the actor is known.',
     example: 'jwt',
-    values: ['client_certificate', 'jwt', 'api_key', 'proxy_credential', 'source_address', 'none'],
+    values: [
+      'client_certificate',
+      'jwt',
+      'api_key',
+      'proxy_credential',
+      'source_address',
+      'operator_key',
+      'none',
+    ],
   },
   'credential.fingerprint': {
     type: 'text',

@@ -15,6 +15,8 @@ export type CredentialKind =
   | 'api_key'
   | 'proxy_credential'
   | 'source_address'
+  /** The key of one run of the reader, which lies in the data folder: whoever can read that. */
+  | 'operator_key'
   | 'none'
 
 /** What is wrong with a credential. The first group makes it worthless, the second is only noted. */

@@ -3,6 +3,7 @@
  * becomes of it. Capture never decides; the journey never touches a socket.
  */
 import type { Addendum, Leaf } from '@countersign/record/leaf'
+import type { ReadFacts } from '@countersign/record/reading'
 import type { Captured, Decision, Peer } from '@countersign/record/vocabulary'
 
 /** What became of a request, as far as capture could see. Bytes are body bytes; times are nanoseconds. */
@@ -18,7 +19,11 @@ export interface Observed {
   readonly egress?: NonNullable<Leaf['egress']>
   /** Set when a later stage (the resolved address) overruled the decision that was forwarded on. */
   readonly overruled?: Decision
-  /** Headers and bodies, as deep as the decision asked for. */
+  /** Of a read of the log: as whom, and what was returned. */
+  readonly read?: ReadFacts
+  /** What this came of, where somebody said so: another record's id. */
+  readonly cause?: NonNullable<Leaf['cause']>
+  /** Headers and bodies, as deep as the decision asked for; what else is to be kept under the actor's key. */
   readonly addenda: readonly Addendum[]
 }
 

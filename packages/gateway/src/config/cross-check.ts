@@ -1,6 +1,7 @@
 /** What no single key can show: names that refer to each other, routes that collide, rules that can not work. */
 import ipaddr from 'ipaddr.js'
 import { didYouMean } from './nearest.ts'
+import { checkReading } from './reader-check.ts'
 import { parseRouteTemplate } from './route-template.ts'
 import type { Config, RouteConfig } from './schema.ts'
 
@@ -25,6 +26,7 @@ export function crossCheck(config: Config): Finding[] {
     ...checkLevels(config),
     ...checkCollisions(config),
     ...checkSources(config),
+    ...checkReading(config),
   ]
 }
 

@@ -37,6 +37,7 @@ function namedFiles(config: Config): NamedFile[] {
   for (const [member, file] of Object.entries({ policy, ca })) {
     if (file !== undefined) files.push({ path: ['witnesses', member], file })
   }
+  files.push(...readerFiles(config.reader))
   for (const [name, listener] of Object.entries(config.listen)) {
     if (listener === undefined || !('tls' in listener) || listener.tls === undefined) continue
     const { certificate, key, clientCa } = listener.tls
@@ -65,6 +66,17 @@ function namedFiles(config: Config): NamedFile[] {
     })
   }
   return files
+}
+
+function readerFiles({ index, logs }: Config['reader']): NamedFile[] {
+  const files = logs.map(({ vkey }, at) => ({
+    path: ['reader', 'logs', at, 'vkey'],
+    file: vkey,
+  }))
+  const ofIndex = Object.entries({ password: index?.password, ca: index?.ca }).flatMap(
+    ([member, file]) => (file === undefined ? [] : [{ path: ['reader', 'index', member], file }]),
+  )
+  return [...ofIndex, ...files]
 }
 
 function signerFiles(signer: Config['signer']): NamedFile[] {

@@ -1,6 +1,7 @@
 /** The schema as JSON Schema: for editors, for the reference, and to know which keys exist at a place. */
 import { z } from 'zod'
-import { configSchema, quantityUnits } from './schema.ts'
+import { quantityUnits } from './quantity.ts'
+import { configSchema } from './schema.ts'
 
 /** As much of JSON Schema as this schema uses. */
 export interface SchemaNode {

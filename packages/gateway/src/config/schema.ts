@@ -4,49 +4,13 @@
  */
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
+import { grantee, name, permission } from './names.ts'
+import { bytes, duration } from './quantity.ts'
+import { reader, retention } from './reader-schema.ts'
 import { path, signer } from './signer-schema.ts'
 
 export { decodeSegment, parseRouteTemplate } from './route-template.ts'
 export type { RouteTemplate } from './route-template.ts'
-
-/** Units by which the reference and `config check` write milliseconds and bytes back. */
-export const quantityUnits: Readonly<Record<'ms' | 'B', Readonly<Record<string, number>>>> = {
-  ms: { days: 86_400_000, h: 3_600_000, min: 60_000, s: 1000, ms: 1 },
-  B: { GiB: 1024 ** 3, MiB: 1024 ** 2, KiB: 1024, B: 1 },
-}
-
-function quantity(unit: 'ms' | 'B', example: string): z.ZodType<number, string> {
-  const units: Readonly<Record<string, number>> =
-    unit === 'ms' ? { ...quantityUnits.ms, day: quantityUnits.ms['days'] ?? 0 } : quantityUnits.B
-  const names = Object.keys(units).join('|')
-  const pattern = new RegExp(`^(\\d+(?:\\.\\d+)?) ?(${names})$`)
-  return z
-    .string()
-    .regex(
-      pattern,
-      `expected a number and a unit (${names.replaceAll('|', ', ')}), for example '${example}'`,
-    )
-    .transform((text) => {
-      const [, amount, written] = pattern.exec(text) ?? []
-      return Math.round(Number(amount) * (units[written ?? ''] ?? Number.NaN))
-    })
-    .meta({ unit, examples: [example] })
-}
-const duration = (example: string): z.ZodType<number, string> => quantity('ms', example)
-const bytes = (example: string): z.ZodType<number, string> => quantity('B', example)
-
-const name = z
-  .string()
-  .regex(
-    /^[a-z0-9][a-z0-9._-]{0,62}$/,
-    'expected lower-case letters, digits, ".", "_" or "-", at most 63',
-  )
-const permission = z
-  .string()
-  .regex(
-    /^(\*|[a-z0-9_-]+(\.[a-z0-9_-]+)*(\.\*)?)$/,
-    "expected a permission such as 'orders.read' or 'orders.*'",
-  )
 
 const listenAddress = z
   .string()
@@ -116,12 +80,6 @@ const identity = z.union([
   }),
 ])
 
-const grantee = z
-  .string()
-  .regex(
-    /^(user|group|service|agent):.+$|^(anyone|authenticated)$/,
-    "expected 'user:NAME', 'group:NAME', 'service:NAME', 'agent:NAME', 'authenticated' or 'anyone'",
-  )
 const grant = z.strictObject({
   role: name.describe('A role declared under `roles`.'),
   to: z
@@ -393,6 +351,11 @@ export const configSchema = z.strictObject({
       egress: listener.optional().describe('Calls of the services to the world: a forward proxy.'),
       admin: listener.optional().describe('Health and Prometheus metrics.'),
       log: listener.optional().describe('The log, read-only, as tlog-tiles.'),
+      api: listener
+        .optional()
+        .describe(
+          'Questions to the log, and the page that asks them. Without it the reader answers on a free port of the loopback.',
+        ),
     })
     .describe('Addresses to listen on; what is absent is off.'),
   trustedHops: z
@@ -415,6 +378,8 @@ export const configSchema = z.strictObject({
   ledger: ledger.prefault({}).describe('How records are written.'),
   scrub: scrub.prefault({}).describe('How the log on disk is looked after.'),
   limits: limits.prefault({}).describe('What one client or one request may take.'),
+  reader: reader.prefault({}).describe('How the log is read: its index, and who may ask it.'),
+  retention: retention.prefault({}).describe('How long content is kept; leaves are kept for ever.'),
 })
 
 /** The configuration in force: defaults filled in, units converted (ms, bytes), paths as written. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { decodeAddendum, decodeEntry } from '@countersign/record/decode'
-import { encodeDraft } from '@countersign/record/encode'
+import { encodeAddendum, encodeDraft } from '@countersign/record/encode'
 import type { Draft } from '@countersign/record/leaf'
 import { openSalts } from '@countersign/record/salt'
 import type { Actor, Captured, Decision } from '@countersign/record/vocabulary'
@@ -112,6 +112,50 @@ test('a later stage that overrules the decision is what the outcome says', () =>
   )
   assert.deepEqual([leaf.outcome, leaf.reason], ['denied', 'metadata_address'])
   assert.equal(leaf.decision?.allowed, false)
+})
+
+test('a read of the log says whose it is and what was returned, and never what was asked', () => {
+  const of = openTranscriber({
+    instance: 'reader-1',
+    ownerOf: () => undefined,
+    kindOf: ({ action }) =>
+      action === 'log.search' ? { class: 'read', crud: 'read' } : { class: 'read' },
+    nowNs: () => 2_000_000_000_000_000_000n,
+    newId: () => id,
+    salt: openSalts(),
+  })
+  const { service: _, ...search } = { ...decision, action: 'log.search', route: '/v1/search' }
+  const posted = captured({ method: 'POST', path: '/v1/search' })
+  const read: Observed['read'] = {
+    role: 'auditor',
+    scope: 'all',
+    unmasked: false,
+    rows: 2,
+    records: [{ origin: 'audit.example.com/eu-1', leaves: '3,5' }],
+  }
+  const asked = encodeAddendum(
+    'read',
+    { question: 'actor:alice', purpose: 'a dispute' },
+    new Uint8Array(16),
+  )
+  const cause = { id, basis: 'declared' } as const
+  const answered: Observed = { ...observed, read, cause, addenda: [asked] }
+
+  const intent = written(of.intent(posted, actor, search)).leaf
+  assert.deepEqual([intent.class, intent.crud, intent.read], ['read', 'read', undefined])
+  assert.deepEqual(intent.destination, { registered: true, allowed: true })
+  for (const draft of [
+    of.outcome({ captured: posted, actor, decision: search, observed: answered }),
+    of.single({ captured: posted, actor, decision: search, observed: answered }),
+  ]) {
+    const { leaf } = written(draft)
+    assert.deepEqual([leaf.class, leaf.crud, leaf.read, leaf.cause], ['read', 'read', read, cause])
+    assert.equal(leaf.addenda?.at(-1)?.name, 'read')
+    assert.doesNotMatch(JSON.stringify(leaf), /alice|dispute/)
+  }
+  // A request that no route takes reads nothing, and is one of the reader's all the same.
+  const lost = written(of.intent(posted, actor, { ...search, action: 'log.request' })).leaf
+  assert.deepEqual([lost.class, lost.crud], ['read', undefined])
 })
 
 test('an intent that a crash left alone is closed as unknown', () => {

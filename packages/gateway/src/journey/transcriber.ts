@@ -34,10 +34,15 @@ export interface TranscriberOptions {
   readonly environment?: string
   readonly instance: string
   readonly ownerOf: (service: string) => string | undefined
+  /** What requests are on record as. By default a call in or out, and what its method does. */
+  readonly kindOf?: (decision: Decision) => Kind
   readonly nowNs: () => bigint
   readonly newId: () => string
   readonly salt: () => Uint8Array
 }
+
+/** What kind of event a request is, and what it does. */
+export type Kind = Pick<Leaf, 'class' | 'crud'>
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 type Building = Mutable<UnstampedLeaf>
@@ -97,7 +102,7 @@ interface Beginning {
 function began(beginning: Beginning, desk: Desk): UnstampedLeaf {
   const { captured, decision, phase, observed } = beginning
   const parts = partsOf(beginning, desk)
-  const leaf = envelope(captured, decision, phase)
+  const leaf = envelope({ captured, decision, phase }, desk)
   if (observed !== undefined) setOutcome(leaf, observed, decision)
   leaf.captured = decision.depth
   if (decision.labels.length > 0) leaf.labels = decision.labels
@@ -111,7 +116,7 @@ function began(beginning: Beginning, desk: Desk): UnstampedLeaf {
   leaf.decision = parts.decision
   if (parts.service !== undefined) leaf.service = parts.service
   leaf.http = http(captured, decision, observed)
-  if (observed?.egress !== undefined) leaf.egress = observed.egress
+  if (observed !== undefined) setFound(leaf, observed)
   return leaf
 }
 
@@ -162,7 +167,7 @@ interface Ending {
 }
 
 function ended({ captured, decision, observed }: Ending, desk: Desk): UnstampedLeaf {
-  const leaf = envelope(captured, decision, 'outcome')
+  const leaf = envelope({ captured, decision, phase: 'outcome' }, desk)
   setOutcome(leaf, observed, observed.overruled ?? decision)
   leaf.time = times(captured, desk)
   leaf.trace = { id: captured.trace.id, span: captured.trace.span }
@@ -171,23 +176,34 @@ function ended({ captured, decision, observed }: Ending, desk: Desk): UnstampedL
   if (decision.service !== undefined)
     leaf.service = desk.parts.get(decision)?.serviceName ?? { name: decision.service }
   leaf.http = measured({}, observed)
-  if (observed.egress !== undefined) leaf.egress = observed.egress
+  setFound(leaf, observed)
   return leaf
 }
 
 /** The members every record of a request has. */
-function envelope(captured: Captured, decision: Decision, phase: Leaf['phase']): Building {
+function envelope(
+  { captured, decision, phase }: Pick<Beginning, 'captured' | 'decision'> & Pick<Leaf, 'phase'>,
+  desk: Desk,
+): Building {
+  const kind = desk.kindOf?.(decision)
   const leaf: Building = {
     v: 1,
     id: captured.id,
-    class: captured.direction === 'inbound' ? 'http.server' : 'http.client',
+    class: kind?.class ?? (captured.direction === 'inbound' ? 'http.server' : 'http.client'),
     action: decision.action,
     phase,
     time: { occurred: captured.occurredNs.toString() },
   }
-  const crud = crudOf[captured.request.method]
+  const crud = kind === undefined ? crudOf[captured.request.method] : kind.crud
   if (crud !== undefined) leaf.crud = crud
   return leaf
+}
+
+/** What only some requests have: a call out, a read of the log, something that this came of. */
+function setFound(leaf: Building, { egress, read, cause }: Observed): void {
+  if (egress !== undefined) leaf.egress = egress
+  if (read !== undefined) leaf.read = read
+  if (cause !== undefined) leaf.cause = cause
 }
 
 function setOutcome(leaf: Building, observed: Observed, decision: Decision): void {
@@ -203,7 +219,7 @@ function times(captured: Captured, options: TranscriberOptions): Leaf['time'] {
 function destination(captured: Captured, decision: Decision): NonNullable<Leaf['destination']> {
   const registered =
     captured.direction === 'inbound'
-      ? decision.service !== undefined
+      ? decision.service !== undefined || decision.routeMatch === 'declared'
       : decision.reason === 'egress_allowed'
   if (captured.direction === 'egress') {
     const { host, port } = captured.request

@@ -3,6 +3,7 @@ import { hash } from 'node:crypto'
 import type { Actor, Captured, Decision } from '@countersign/record/vocabulary'
 import type { Config } from '../config/schema.ts'
 import { metadataAddresses, metadataNames } from './address-class.ts'
+import { canonicalJson } from './canonical-json.ts'
 import { compileEgress, decideAddresses, decideEgress } from './egress.ts'
 import type { AddressDecision, AddressTarget } from './egress.ts'
 import { compileInbound, decideInbound } from './inbound.ts'
@@ -73,12 +74,4 @@ function dependenciesOf(config: Config): unknown {
     services: Object.fromEntries(services),
     mode: config.ledger.mode,
   }
-}
-
-/** JSON with sorted keys and without undefined members, so that one policy has one text. */
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, member: unknown) => {
-    if (typeof member !== 'object' || member === null || Array.isArray(member)) return member
-    return Object.fromEntries(Object.entries(member).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-  })
 }

@@ -17,19 +17,28 @@ export type GrantIndex = ReadonlyMap<string, ReadonlyMap<string, readonly Grant[
 
 const dayMs = 86_400_000
 
-/** @throws {PolicyError} `POLICY_ROLE_UNKNOWN`, `POLICY_UNTIL_INVALID` */
-export function compileGrants(config: Pick<Config, 'roles' | 'grants'>): GrantIndex {
+/** Who holds a role, and until when. */
+type GrantEntry = Pick<Config['grants'][number], 'role' | 'to' | 'until'>
+
+/**
+ * @param where the block of the configuration that these grants are in.
+ * @throws {PolicyError} `POLICY_ROLE_UNKNOWN`, `POLICY_UNTIL_INVALID`
+ */
+export function compileGrants(
+  { roles, grants }: { readonly roles: object; readonly grants: readonly GrantEntry[] },
+  where = 'grants',
+): GrantIndex {
   const index = new Map<string, Map<string, Grant[]>>()
-  for (const [at, grant] of config.grants.entries()) {
-    if (!Object.hasOwn(config.roles, grant.role)) {
+  for (const [at, grant] of grants.entries()) {
+    if (!Object.hasOwn(roles, grant.role)) {
       throw new PolicyError(
         'POLICY_ROLE_UNKNOWN',
-        `grants[${at}] names role '${grant.role}', which is not declared`,
+        `${where}[${at}] names role '${grant.role}', which is not declared`,
       )
     }
-    const endNs = endOf(grant.until, at)
+    const endNs = endOf(grant.until, `${where}[${at}]`)
     for (const grantee of Array.isArray(grant.to) ? grant.to : [grant.to]) {
-      const rule = `grants[${at}]: role ${grant.role} to ${publicName(grantee)}`
+      const rule = `${where}[${at}]: role ${grant.role} to ${publicName(grantee)}`
       push(index, grantee, { index: at, role: grant.role, rule, endNs })
     }
   }
@@ -94,11 +103,11 @@ function publicName(grantee: string): string {
   return grantee.startsWith('user:') ? 'user' : grantee
 }
 
-function endOf(until: string | undefined, at: number): bigint | undefined {
+function endOf(until: string | undefined, at: string): bigint | undefined {
   if (until === undefined) return undefined
   const startMs = Date.parse(`${until}T00:00:00Z`)
   if (Number.isNaN(startMs)) {
-    throw new PolicyError('POLICY_UNTIL_INVALID', `grants[${at}].until '${until}' is not a date`)
+    throw new PolicyError('POLICY_UNTIL_INVALID', `${at}.until '${until}' is not a date`)
   }
   return BigInt(startMs + dayMs) * 1_000_000n
 }

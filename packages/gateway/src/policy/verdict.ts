@@ -38,8 +38,8 @@ export function decisionOf(standing: Standing, verdict: Verdict): Decision {
     routeMatch: standing.routeMatch,
   }
   // Optional members are absent, never undefined; spelled out because this is the hot path.
-  if (service === undefined) return decision
-  return route === undefined ? { ...decision, service } : { ...decision, service, route }
+  if (route === undefined) return service === undefined ? decision : { ...decision, service }
+  return service === undefined ? { ...decision, route } : { ...decision, service, route }
 }
 
 /** A host as policy compares it: one final dot is spelling, not meaning. */

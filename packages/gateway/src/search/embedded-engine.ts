@@ -1,10 +1,21 @@
-/** ClickHouse in this process (chdb): holds one data folder, which no other process may open meanwhile. */
+/**
+ * ClickHouse in this process (chdb): holds one data folder, which no other process may open meanwhile. Lost, it is made again from the
+ * log. What it holds is in clear: it is as private as the keys that opened it.
+ *
+ * Two connections, because settings stay with a connection: the limits of a question must not be those of an insert, and one
+ * connection runs one statement at a time. Statements with parameters run one after the other whatever their connection, so what
+ * is written while questions are asked has none.
+ */
 import assert from 'node:assert/strict'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { createClient } from '@clickhouse/client'
 import { createChdbConnection } from 'chdb/connection'
+import { takeLock } from '../platform.ts'
+import type { Lock } from '../platform.ts'
 import { clientEngine } from './client-engine.ts'
 import type { Engine } from './engine.ts'
+import { SearchError } from './errors.ts'
 
 /** The client and chdb each declare this same interface, and the compiler takes them for two. */
 function isConnection(value: unknown): value is Connection {
@@ -13,10 +24,60 @@ function isConnection(value: unknown): value is Connection {
 
 type Connection = NonNullable<NonNullable<Parameters<typeof createClient>[0]>['connection']>
 
-/** @param folder made when absent, for this user alone: what it holds is in clear. */
+/**
+ * Opens ClickHouse on a folder of this machine.
+ * @param folder made when absent, for this user alone
+ * @throws {SearchError} `SEARCH_IN_USE` when another process has it open
+ */
 export async function openEmbeddedEngine(folder: string): Promise<Engine> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  const connection: unknown = createChdbConnection({ path: folder })
+  const lock = await lockFolder(folder)
+  try {
+    const path = join(folder, 'clickhouse')
+    await mkdir(path, { recursive: true, mode: 0o700 })
+    return twoConnections(path, lock)
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+function twoConnections(path: string, lock: Lock): Engine {
+  const writing = clientEngine(connect(path), 'embedded')
+  const asking = clientEngine(connect(path), 'embedded')
+  return {
+    kind: 'embedded',
+    command: (sql, statement) => writing.command(sql, statement),
+    rows: (sql, statement) =>
+      (statement?.limits === undefined ? writing : asking).rows(sql, statement),
+    // One process and no replicas: an insert has landed or failed when it returns, and needs no token.
+    insert: (table, rows) => writing.insert(table, rows),
+    async close() {
+      await asking.close()
+      await writing.close()
+      lock.release()
+    },
+  }
+}
+
+function connect(path: string): ReturnType<typeof createClient> {
+  const connection: unknown = createChdbConnection({ path })
   assert(isConnection(connection))
-  return clientEngine(createClient({ connection }), 'embedded')
+  return createClient({ connection })
+}
+
+/** chdb would wait for ever, or spoil the folder. A lock of the kernel is gone with its process; the pid beside it is for people. */
+async function lockFolder(folder: string): Promise<Lock> {
+  const pidFile = join(folder, 'reader.pid')
+  const lock = takeLock(join(folder, 'reader.lock'))
+  if (lock === undefined) {
+    const pid = await readFile(pidFile, 'utf8').catch(() => '')
+    throw new SearchError(
+      'SEARCH_IN_USE',
+      `could not open the index: process ${/^\d+$/.test(pid) ? pid : 'unknown'} has it open`,
+      { hint: 'one reader an index: stop the other one, or give this one a folder of its own' },
+    )
+  }
+  await writeFile(pidFile, String(process.pid))
+  return lock
 }

@@ -48,8 +48,8 @@ export interface Partition {
 export interface Index {
   /** The next entry to read of a log, from 0. */
   next(origin: string): Promise<number>
-  /** Intents of a log that still wait for their outcome, for whoever reads on. */
-  waiting(origin: string): Promise<readonly IndexedTransaction[]>
+  /** Intents of a log that still wait for their outcome, for whoever reads on: all, oldest first, or those with these record ids. */
+  waiting(origin: string, ids?: readonly string[]): Promise<readonly IndexedTransaction[]>
   write(batch: Batch): Promise<void>
   /** Empties what addenda revealed in the rows of these leaves; returns when no search finds it and no file of the index holds it. */
   erase(origin: string, leaves: readonly LeafRun[]): Promise<void>

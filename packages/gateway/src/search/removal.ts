@@ -1,0 +1,142 @@
+/**
+ * What leaves the index: content that was erased, and rows whose time has come. Both return when no file of the index holds it any
+ * more: ClickHouse keeps the parts that it replaced for a while, and is told not to.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import type { LeafRun } from '@countersign/record/leaf-list'
+import { columnOf, NEVER, sealedFields } from './columns.ts'
+import type { Engine } from './engine.ts'
+import { SearchError } from './errors.ts'
+import { leavesSql } from './leaves-sql.ts'
+import type { Index, Partition } from './rows.ts'
+import { OPEN, TRANSACTIONS } from './schema.ts'
+import type { Placement } from './schema.ts'
+
+/** How long old files may take to go: a question that reads them keeps them until it ends. */
+export const REMOVAL_MS_MAX = 50_000
+
+const LOOK_AGAIN_MS = 200
+
+interface Tables {
+  readonly engine: Engine
+  readonly placement: Placement
+}
+
+const HOLDING_CONTENT = [TRANSACTIONS, OPEN] as const
+
+export function openRemoval(tables: Tables): Pick<Index, 'erase' | 'partitions' | 'drop'> {
+  return {
+    erase: (origin, leaves) => erase(tables, origin, leaves),
+    partitions: () => partitions(tables),
+    drop: (today) => drop(tables, today),
+  }
+}
+
+/** A crash anywhere: whoever asked for it has not heard that it is done, and asks again. */
+async function erase(tables: Tables, origin: string, leaves: readonly LeafRun[]): Promise<void> {
+  const { engine, placement } = tables
+  const empty = sealedFields.map((field) => {
+    const { name, type } = columnOf(field)
+    return `${name} = ${type.startsWith('Array(') ? '[]' : "''"}`
+  })
+  for (const which of leavesSql(leaves)) {
+    for (const table of HOLDING_CONTENT) {
+      await engine.command(
+        `ALTER TABLE ${placement.local(table)}${placement.onCluster}
+          UPDATE ${empty.join(', ')}, content = 'erased'
+          WHERE origin = {origin:String} AND ${which} SETTINGS mutations_sync = 2`,
+        { params: { origin } },
+      )
+    }
+  }
+  for (const table of HOLDING_CONTENT) await removeOldParts(tables, table)
+}
+
+async function partitions({ engine, placement }: Tables): Promise<readonly Partition[]> {
+  const found: Partition[] = []
+  for await (const row of engine.rows(
+    `SELECT partition, sum(rows) AS held, sum(bytes_on_disk) AS bytes FROM system.parts
+      WHERE active AND ${isTable(placement, TRANSACTIONS)} GROUP BY partition ORDER BY partition`,
+  )) {
+    const dropAfter = String(row['partition'])
+    found.push({
+      ...(dropAfter === NEVER ? {} : { dropAfter }),
+      rows: Number(row['held']),
+      bytes: Number(row['bytes']),
+    })
+  }
+  return found
+}
+
+async function drop(tables: Tables, today: string): Promise<number> {
+  const { engine, placement } = tables
+  let rows = 0
+  for (const { dropAfter, rows: held } of await partitions(tables)) {
+    if (dropAfter === undefined || dropAfter >= today) continue
+    // A crash here: the others are still there, and the next run drops them.
+    await engine.command(
+      `ALTER TABLE ${placement.local(TRANSACTIONS)}${placement.onCluster} DROP PARTITION {day:String}`,
+      { params: { day: dropAfter } },
+    )
+    rows += held
+  }
+  rows += await dropOpen(tables, today)
+  for (const table of HOLDING_CONTENT) await removeOldParts(tables, table)
+  return rows
+}
+
+/** Intents that never ended. */
+async function dropOpen({ engine, placement }: Tables, today: string): Promise<number> {
+  const statement = { params: { today } }
+  const where = 'drop_after < {today:Date}'
+  let rows = 0
+  for await (const row of engine.rows(
+    `SELECT count() AS held FROM ${OPEN} FINAL WHERE ${where}`,
+    statement,
+  ))
+    rows = Number(row['held'])
+  if (rows === 0) return 0
+  await engine.command(
+    `ALTER TABLE ${placement.local(OPEN)}${placement.onCluster} DELETE WHERE ${where} SETTINGS mutations_sync = 2`,
+    statement,
+  )
+  return rows
+}
+
+/** Waits until the files of parts that are replaced by now are gone. Those of later ones were made of parts without the content. */
+async function removeOldParts(tables: Tables, table: string): Promise<void> {
+  let old = await oldParts(tables, table)
+  for (let waitedMs = 0; old.size > 0; waitedMs += LOOK_AGAIN_MS) {
+    if (waitedMs > REMOVAL_MS_MAX) {
+      throw new SearchError(
+        'SEARCH_UNAVAILABLE',
+        `could not remove old parts of ${table}: ${old.size} are still there`,
+        { hint: 'what was erased is in no answer; try again, so that it is in no file' },
+      )
+    }
+    await cleanUp(tables, table)
+    const still = await oldParts(tables, table)
+    old = new Set([...old].filter((name) => still.has(name)))
+    if (old.size > 0) await pause(LOOK_AGAIN_MS)
+  }
+}
+
+async function oldParts({ engine, placement }: Tables, table: string): Promise<Set<string>> {
+  const names = new Set<string>()
+  for await (const { name } of engine.rows(
+    `SELECT name FROM system.parts WHERE NOT active AND ${isTable(placement, table)}`,
+  ))
+    names.add(String(name))
+  return names
+}
+
+/** Dropping a partition that is not there makes ClickHouse clean up now, and not when its own turn comes. */
+async function cleanUp({ engine, placement }: Tables, table: string): Promise<void> {
+  await engine.command(
+    `ALTER TABLE ${placement.local(table)}${placement.onCluster} DROP PARTITION ID 'none'`,
+  )
+}
+
+function isTable({ local }: Placement, table: string): string {
+  return `database = currentDatabase() AND table = '${local(table)}'`
+}
