@@ -1,20 +1,36 @@
-/** `USAGE`: the command was not understood. `CANNOT_RUN`: it was, and could not be carried out. */
-export type CommandErrorCode = 'USAGE' | 'CANNOT_RUN'
+/**
+ * `USAGE`: the command was not understood. `CANNOT_RUN`: it was, and could not be carried out. `DENIED`: whoever asked may not,
+ * which is an answer.
+ */
+export type CommandErrorCode = 'USAGE' | 'CANNOT_RUN' | 'DENIED'
 
-/** The one error of the command line: it exits 2. `hint` is the one thing to try next. */
+/** The place in a text that somebody wrote to which an error points: characters from 0, `to` not included. */
+export interface Pointed {
+  readonly text: string
+  readonly from: number
+  readonly to: number
+}
+
+/** The one error of the command line: it exits 2, or 1 when it is `DENIED`. `hint` is the one thing to try next. */
 export class CommandError extends Error {
   override readonly name: string = 'CommandError'
   readonly code: CommandErrorCode
   readonly hint: string | undefined
+  readonly at: Pointed | undefined
 
   constructor(
     code: CommandErrorCode,
     message: string,
-    { hint, cause }: { hint?: string; cause?: unknown } = {},
+    {
+      hint,
+      at,
+      cause,
+    }: { hint?: string | undefined; at?: Pointed | undefined; cause?: unknown } = {},
   ) {
     super(message, cause === undefined ? undefined : { cause })
     this.code = code
     this.hint = hint
+    this.at = at
   }
 }
 

@@ -4,7 +4,8 @@
  * 2. There are three voices on stderr: plain talk, one `error`, and after it at most one `hint`. No capital, no full stop.
  * 3. Nothing from a record reaches a terminal raw: control characters are escaped, since an attacker chose some of them.
  */
-import { codeOf, hintOf, messageOf } from './errors.ts'
+import { codeOf, CommandError, hintOf, messageOf } from './errors.ts'
+import type { Pointed } from './errors.ts'
 
 /** Something one can print to; `process.stdout` is one. */
 export interface Output {
@@ -32,9 +33,20 @@ export function print(io: Io, line: string): void {
   io.stdout.write(`${line}\n`)
 }
 
-/** Data, for stdout: one line of JSON. */
+/** Data, for stdout: one line of JSON. What could do something to a terminal is spelt as an escape, which says the same. */
 export function printJson(io: Io, value: unknown): void {
-  print(io, JSON.stringify(value))
+  print(io, escapeJson(JSON.stringify(value)))
+}
+
+/** JSON that means the same and holds no control or format character: JSON itself lets those above U+007E through. */
+export function escapeJson(json: string): string {
+  return json.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) =>
+    Array.from({ length: character.length }, (_, at) => codeUnitEscape(character, at)).join(''),
+  )
+}
+
+function codeUnitEscape(text: string, at: number): string {
+  return String.raw`\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`
 }
 
 /** Talk, for stderr: one line. */
@@ -45,8 +57,10 @@ export function say(io: Io, line: string): void {
 /** Says what could not be done, and at most one thing to try. Returns the exit code. */
 export function sayError(io: Io, error: unknown): number {
   say(io, `countersign: error: ${escapeText(messageOf(error))}`)
+  if (error instanceof CommandError && error.at !== undefined)
+    for (const line of pointAt(error.at, io.stderr)) say(io, line)
   const hint = hintOf(error) ?? hints[codeOf(error) ?? '']
-  if (hint !== undefined) say(io, `countersign: hint: ${hint}`)
+  if (hint !== undefined) say(io, `countersign: hint: ${escapeText(hint)}`)
   // A programmer's error is ours to find: show where it came from.
   if (error instanceof TypeError || error instanceof RangeError) say(io, String(error.stack))
   return answersNo.has(codeOf(error) ?? '') ? ANSWER_IS_NO : COULD_NOT
@@ -54,6 +68,7 @@ export function sayError(io: Io, error: unknown): number {
 
 /** Errors that are an answer: what was asked about is not so. All others say that nothing could be answered. */
 const answersNo: ReadonlySet<string> = new Set([
+  'DENIED',
   'EVIDENCE_BROKEN',
   'FOLLOW_BROKEN',
   'FOLLOW_FORKED',
@@ -73,6 +88,27 @@ export function escapeText(text: string): string {
     if (character === '\t') return ' '
     return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
   })
+}
+
+/** What stands before a text that is pointed at. */
+const MARGIN = '  '
+
+/** Characters of a long text that are shown before the place that is meant. */
+const BEFORE_MAX = 24
+
+/** Two lines: the text, and carets under the place that is meant. On a terminal only what fits around it. */
+export function pointAt({ text, from, to }: Pointed, output: Output): readonly [string, string] {
+  const width = (output.isTTY === true ? (output.columns ?? 80) : Infinity) - MARGIN.length
+  const before = Array.from(escapeText(text.slice(0, from)))
+  const meant = Array.from(escapeText(text.slice(from, Math.max(from, to))))
+  const after = Array.from(escapeText(text.slice(Math.max(from, to))))
+  const fits = before.length + meant.length + after.length <= width
+  const lead = fits || before.length <= BEFORE_MAX ? before : ['…', ...before.slice(1 - BEFORE_MAX)]
+  const line = [...lead, ...meant, ...after]
+  const room = Math.max(1, width - lead.length)
+  const shown = line.length <= width ? line : [...line.slice(0, Math.max(1, width - 1)), '…']
+  const carets = '^'.repeat(Math.max(1, Math.min(meant.length, room)))
+  return [`${MARGIN}${shown.join('')}`, `${MARGIN}${' '.repeat(lead.length)}${carets}`]
 }
 
 /** Colours, or nothing at all where the output is no terminal (or says NO_COLOR). */

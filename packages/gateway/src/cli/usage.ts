@@ -4,6 +4,9 @@
  */
 import { custodyUsage } from './usage-custody.ts'
 
+import { askingUsage } from './usage-asking.ts'
+import { evidenceUsage } from './usage-evidence.ts'
+
 /** `countersign --help`. */
 export const usage: string = `Usage: countersign <command> [options]
 
@@ -15,8 +18,17 @@ Run it:
   up        run signer, ledger and gateway, and keep them running
   demo      see all of it at work within a minute, with nothing set up
 
+Ask the log (of the running reader):
+  search    find transactions by a question
+  top       count, measure and compare, by any fields and over time
+  trace     print one trace as a tree
+  questions keep questions under a name
+  unmask    see sealed content, with a second person's approval
+  who-read  who looked at a record or a person; asks the log itself
+
 Look at the log:
-  tail      print records as they are published, each verified
+  tail      print records as they are published, each verified; or, by a
+            question, transactions as they end
   show      print one transaction: intent, outcome and proof
   prove     write the proof of one record to a file
   verify    re-hash a whole log, or check one proof or bundle
@@ -50,6 +62,9 @@ Example:
 
 /** The help of each command, by the words that call it. */
 export const commandUsage: Readonly<Record<string, string>> = {
+  ...askingUsage,
+  ...evidenceUsage,
+
   init: `Usage: countersign init [DIR] [--origin NAME] [--json]
        countersign init DIR --origin NAME --continues DIR|URL [--vkey KEY]
 
@@ -233,26 +248,6 @@ Example:
   countersign policy explain --actor user:alice GET http://orders/orders/17
 `,
 
-  tail: `Usage: countersign tail [DIR|URL] [--config FILE] [options]
-
-Prints records as they are published. Every record shown was re-hashed and is in
-the tree that the signed checkpoint names; each new checkpoint was found to
-extend the one before. Ends when it is not so.
-
-DIR is a data folder or the folder of a log; URL is a published log.
-
-  -c, --config FILE  the log of this configuration (default:
-                     ./countersign.yaml)
-      --vkey KEY     the log's key, or a file with it; without it log.vkey
-                     beside the configuration or the log is trusted
-      --from INDEX   begin there (default: the last 10 records)
-      --once         print what there is, and end
-      --json         print one JSON object a record
-
-Example:
-  countersign tail --once --from 0
-`,
-
   show: `Usage: countersign show ID|INDEX [DIR|URL] [--config FILE] [options]
 
 Prints one transaction: its intent, its outcome, the addenda that are at hand,
@@ -325,91 +320,6 @@ Example:
 `,
 
   ...custodyUsage,
-
-  export: `Usage: countersign export [DIR|URL] SCOPE --by WHO --purpose TEXT -o FILE.zip
-                          [options]
-
-Writes a part of a log as a bundle: records, what proves them, a guide, and a
-page that checks it in a browser. It is put on record first (over a URL it is
-not, and the bundle says so), and checked before you get it.
-
-SCOPE is one of
-      --range FIRST-LAST       records by index; complete
-      --since, --until TIME    records by time; one or both; complete
-      --session ID             one life of a gateway; complete
-      --person PSEUDONYM       records about a person, each with its proof; with
-                               --range or times, only there
-      --record ID|INDEX        single records; may be repeated
-
-      --open                   open the addenda of these records: names, paths,
-                               bodies; without it they stay closed
-      --complete               with --person: ship the whole range, so that
-                               nobody need believe that there was no more
-      --by WHO                 who asks for it
-      --purpose TEXT           what it is for; both go on record
-  -o, --out FILE               the bundle; it must not exist
-      --from-checkpoint FILE   an earlier checkpoint: the bundle proves that the
-                               log grew from it
-      --policy FILE            a tlog-policy: which witnesses must have signed
-                               (default: that of the configuration)
-      --unrecorded             with no ledger running: export all the same
-  -c, --config FILE            the log of this configuration (default:
-                               ./countersign.yaml)
-      --vkey KEY               the log's key, or a file with it
-      --json                   print JSON
-
-Example:
-  countersign export --range 0-99 --by me --purpose audit -o audit.zip
-`,
-
-  disclose: `Usage: countersign disclose --record ID|INDEX [--record ...] --matter TEXT
-                            --by WHO --purpose TEXT -o FILE.zip [options]
-
-Opens chosen records of one case, and no others, in a bundle that anyone can
-check. It is put on record first; without a running ledger it is refused.
-
-      --record ID|INDEX  what to open; an ID means all records of it
-      --matter TEXT      the case
-      --by WHO           who asks for it
-      --purpose TEXT     what it is for; all three go on record
-  -o, --out FILE         the bundle; it must not exist
-      --policy FILE      a tlog-policy with witnesses that must have signed
-  -c, --config FILE      the log of this configuration (default:
-                         ./countersign.yaml)
-      --vkey KEY         the log's key, or a file with it
-      --json             print JSON
-
-Example:
-  countersign disclose --record 7 --matter 1/26 --by me --purpose law -o a.zip
-`,
-
-  reconcile: `Usage: countersign reconcile [DIR|URL] --service NAME --access-log FILE
-       [--since TIME] [--until TIME] [options]
-
-Compares the requests that an upstream wrote into its own access log with those
-that the log says were forwarded to it, by their request id. Says what either
-side lacks: a request that the upstream saw and the log does not know has gone
-around the gateway. Where the upstream wrote no request id, time, method and
-path must do, which is weaker and is said.
-
-      --service NAME     the service, as the configuration names it
-      --access-log FILE  the upstream's log
-      --format FORMAT    nginx-json (the default); the log_format to use is in
-                         docs/how-to/prove-completeness.md
-      --since, --until TIME  compare this time only, such as
-                         2026-07-30T12:00:00Z (default: that of the access log)
-      --ignore PREFIX    leave out paths that begin so, such as /healthz; may be
-                         repeated
-  -c, --config FILE      the log of this configuration (default:
-                         ./countersign.yaml)
-      --vkey KEY         the log's key, or a file with it
-      --json             print JSON
-
-Exit code 1: the two do not agree, or a line could not be read.
-
-Example:
-  countersign reconcile --service orders --access-log /var/log/nginx/orders.json
-`,
 
   mirror: `Usage: countersign mirror DIR|URL --to DIR --vkey KEY [options]
 

@@ -1,7 +1,10 @@
+import { stat } from 'node:fs/promises'
 import { DONE, fit, paintFor, print, printJson, say } from '../terminal.ts'
 import type { Command, Io } from '../terminal.ts'
-import { readArguments, wholeNumber } from '../arguments.ts'
-import { follow } from '../../follow.ts'
+import { readArguments, usageError, wholeNumber } from '../arguments.ts'
+import { apiOptions } from '../api-place.ts'
+import { askerOptions } from '../api-client.ts'
+import { follow, isUrl } from '../../follow.ts'
 import type { Followed } from '../../follow.ts'
 import { locateLog } from '../log-place.ts'
 import type { LocatedLog } from '../log-place.ts'
@@ -21,14 +24,24 @@ export const tail: Command = async (args, io) => {
   const { values, positionals } = readArguments(args, {
     command: 'tail',
     options: {
-      config: { type: 'string', short: 'c' },
       vkey: { type: 'string' },
       from: { type: 'string' },
       once: { type: 'boolean' },
       json: { type: 'boolean' },
+      filter: { type: 'string', short: 'q' },
+      ...askerOptions,
+      ...apiOptions,
     },
     positionalsMax: 1,
   })
+  const question = await questionOf(values.filter, positionals[0])
+  if (question !== undefined) {
+    refuse(values, { names: ['vkey', 'from', 'once'], why: 'goes with a log, not with a question' })
+    const { tailFiltered } = await import('./tail-filtered.ts')
+    return await tailFiltered({ ...values, question }, io)
+  }
+  const asking = Object.keys({ ...askerOptions, ...apiOptions }).filter((name) => name !== 'config')
+  refuse(values, { names: asking, why: 'goes with a question' })
   const from =
     values.from === undefined
       ? -LAST_RECORDS
@@ -53,6 +66,33 @@ export const tail: Command = async (args, io) => {
     log.source.close()
     log.addenda.close()
   }
+}
+
+/** What is asked, where something is: what names no place is a question. `--filter` takes it from anybody's word. */
+async function questionOf(
+  filter: string | undefined,
+  argument: string | undefined,
+): Promise<string | undefined> {
+  if (filter !== undefined) {
+    if (argument === undefined) return filter
+    throw usageError('tail', 'could not run: --filter asks the reader, which has its own logs')
+  }
+  if (argument === undefined || (await isPlace(argument))) return undefined
+  return argument
+}
+
+/** A URL, something that is there, or what can only be meant as a path. */
+async function isPlace(argument: string): Promise<boolean> {
+  if (isUrl(argument) || /^[./~]|[/\\]$/.test(argument)) return true
+  return (await stat(argument).catch(() => undefined)) !== undefined
+}
+
+function refuse(
+  values: Readonly<Record<string, unknown>>,
+  { names, why }: { names: readonly string[]; why: string },
+): void {
+  const given = names.find((name) => values[name] !== undefined)
+  if (given !== undefined) throw usageError('tail', `could not run: --${given} ${why}`)
 }
 
 type Show = (record: OpenedRecord) => void
