@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   ledger: async () => (await import('./cli/commands/processes.ts')).ledger,
   gateway: async () => (await import('./cli/commands/processes.ts')).gateway,
   witness: async () => (await import('./cli/commands/witness.ts')).witness,
+  reader: async () => (await import('./cli/commands/processes.ts')).reader,
   scrubber: async () => (await import('./cli/commands/processes.ts')).scrubber,
   config: async () => (await import('./cli/commands/config.ts')).configCommand,
   keys: async () => (await import('./cli/commands/keys.ts')).keys,

@@ -12,6 +12,7 @@ import type { Config, LoadedConfig } from './config.ts'
 import type { ListenerConfig } from './config/schema.ts'
 import { type Admin, listenAdmin } from './gateway/admin.ts'
 import { type CanonicalLog, openCanonicalLog } from './gateway/canonical-log.ts'
+import { closeAll } from './gateway/close-all.ts'
 import { type Lifetime, type Program, openLifetime } from './gateway/lifetime.ts'
 import { type Metrics, openMetrics } from './gateway/metrics.ts'
 import { type ListenerMaterial, readListener, readUpstreams } from './gateway/material.ts'
@@ -20,6 +21,12 @@ import { type WriteSide, openWriteSide } from './gateway/write-side.ts'
 import { type Rooms, journey, recordMalformed } from './journey.ts'
 import { type Clock, systemClock } from './platform.ts'
 import { type Policy, compilePolicy } from './policy.ts'
+
+export { openCanonicalLog, type CanonicalLog } from './gateway/canonical-log.ts'
+export { closeAll } from './gateway/close-all.ts'
+export { openLifetime, type Lifetime, type Program } from './gateway/lifetime.ts'
+export { readListener } from './gateway/material.ts'
+export { openWriteSide, type WriteSide } from './gateway/write-side.ts'
 
 /** A running gateway. */
 export interface Gateway {
@@ -100,19 +107,6 @@ function gatewayOf(running: Running, listeners: Listeners): Gateway {
       ]).finally(() => running.log.flush())
     },
   }
-}
-
-/** Takes every step, also after one that failed; then throws what the first of those threw. */
-async function closeAll(steps: readonly (() => Promise<void>)[]): Promise<void> {
-  const failures: unknown[] = []
-  for (const step of steps) {
-    try {
-      await step()
-    } catch (cause) {
-      failures.push(cause)
-    }
-  }
-  if (failures.length > 0) throw failures[0]
 }
 
 async function build({ loaded, program }: GatewayOptions, clock: Clock): Promise<Running> {

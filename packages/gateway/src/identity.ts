@@ -3,6 +3,8 @@ export { createApiKey, listApiKeys, revokeApiKey } from './identity/api-key-file
 export type { ApiKeyEntry, ApiKeyMaking, ApiKeySpec } from './identity/api-key-file.ts'
 export { IdentityError } from './identity/errors.ts'
 export type { IdentityErrorCode } from './identity/errors.ts'
+export { createOperatorKey } from './identity/operator.ts'
+export type { Operator } from './identity/operator.ts'
 export { openIdentity } from './identity/open.ts'
 export type { Identity, IdentityOptions } from './identity/open.ts'
 export type { KeyChange } from './identity/known-keys.ts'

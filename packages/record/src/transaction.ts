@@ -21,22 +21,7 @@ export interface FieldSpec {
   readonly values?: readonly string[]
 }
 
-const OUTCOMES = ['success', 'failure', 'denied', 'error', 'unknown', 'open'] as const
-const CLASSES = [
-  'http.server',
-  'http.client',
-  'db.query',
-  'authn',
-  'authz',
-  'admin',
-  'agent.tool',
-  'read',
-  'lifecycle',
-  'ledger',
-] as const
-const ACTOR_TYPES = ['user', 'service', 'agent', 'system', 'anonymous', 'unknown'] as const
-
-/** All fields by name, in the order in which they are shown. */
+/** All fields by name, in the order in which they are shown; each is a `FieldSpec`, which `fieldSpec` holds it to. */
 export const transactionFields = {
   origin: {
     type: 'text',
@@ -65,7 +50,18 @@ export const transactionFields = {
     type: 'text',
     about: 'What kind of event it is.',
     example: 'http.server',
-    values: CLASSES,
+    values: [
+      'http.server',
+      'http.client',
+      'db.query',
+      'authn',
+      'authz',
+      'admin',
+      'agent.tool',
+      'read',
+      'lifecycle',
+      'ledger',
+    ],
   },
   action: {
     type: 'text',
@@ -82,7 +78,7 @@ export const transactionFields = {
     type: 'text',
     about: 'How it ended; open while only its intent is on record.',
     example: 'denied',
-    values: OUTCOMES,
+    values: ['success', 'failure', 'denied', 'error', 'unknown', 'open'],
   },
   reason: { type: 'text', about: 'Why it ended so, for machines.', example: 'no_grant' },
   severity: {
@@ -114,7 +110,12 @@ export const transactionFields = {
     about: 'Pseudonym of who acted (32 hex digits).',
     example: '0f8fad5bd9cb469fa16570867728950e',
   },
-  'actor.type': { type: 'text', about: 'What acted.', example: 'service', values: ACTOR_TYPES },
+  'actor.type': {
+    type: 'text',
+    about: 'What acted.',
+    example: 'service',
+    values: ['user', 'service', 'agent', 'system', 'anonymous', 'unknown'],
+  },
   'actor.roles': {
     type: 'list',
     about: 'Roles that policy took into account.',
@@ -312,7 +313,7 @@ export const transactionFields = {
     example: 'erased',
     values: ['none', 'open', 'sealed', 'erased', 'expired', 'absent', 'altered'],
   },
-} as const satisfies Readonly<Record<string, FieldSpec>>
+} as const
 
 /** The name of a field. */
 export type FieldName = keyof typeof transactionFields

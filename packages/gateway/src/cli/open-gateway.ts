@@ -1,20 +1,11 @@
 /** Opens the gateway as a process's work, and reads its configuration again on SIGHUP and when the file changes. */
-import { existsSync, watch } from 'node:fs'
-import { readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { loadConfig } from '../config.ts'
 import type { LoadedConfig } from '../config.ts'
 import { startGateway } from '../gateway.ts'
 import type { Gateway } from '../gateway.ts'
-import { sha256Hex } from '../cryptography.ts'
-import { messageOf } from './errors.ts'
 import type { Opened } from './commands/processes.ts'
 import { program } from './program.ts'
-import { say, sayError } from './terminal.ts'
+import { openReloader, watchFiles } from './reloader.ts'
 import type { Io } from './terminal.ts'
-
-/** Editors write a file in several steps: it is read when they have been quiet for so long. */
-const QUIET_MS = 100
 
 export async function openGateway(loaded: LoadedConfig, io: Io): Promise<Opened> {
   const gateway = await startGateway({ loaded, program: program() })
@@ -29,103 +20,6 @@ export async function openGateway(loaded: LoadedConfig, io: Io): Promise<Opened>
       await gateway.close()
     },
   }
-}
-
-interface Reloader {
-  /** The file may have changed. */
-  changed(): void
-  /** A key was made or revoked: what was revoked must not wait for somebody to ask. */
-  keysChanged(): void
-  /** Somebody wants it read again, changed or not: keys and certificates may have. */
-  asked(): void
-  close(): Promise<void>
-}
-
-/** One reload at a time, in the order they were wanted. */
-function openReloader(gateway: Gateway, loaded: LoadedConfig, io: Io): Reloader {
-  let seen = loaded.sha256
-  let last: Promise<void> = Promise.resolve()
-  let timer: NodeJS.Timeout | undefined
-  const enqueue = (anyway: boolean): void => {
-    last = last.then(async () => {
-      const sha256 = await readFile(loaded.path).then(sha256Hex, () => 'unreadable')
-      if (!anyway && sha256 === seen) return
-      seen = sha256
-      await reload(gateway, { path: loaded.path, sha256 }, io)
-    })
-  }
-  let always = false
-  const soon = (): void => {
-    clearTimeout(timer)
-    timer = setTimeout(() => {
-      enqueue(always)
-      always = false
-    }, QUIET_MS)
-  }
-  return {
-    changed: soon,
-    keysChanged() {
-      always = true
-      soon()
-    },
-    asked: () => enqueue(true),
-    close() {
-      clearTimeout(timer)
-      return last
-    },
-  }
-}
-
-async function reload(
-  gateway: Gateway,
-  file: { path: string; sha256: string },
-  io: Io,
-): Promise<void> {
-  try {
-    const next = await loadConfig(file.path)
-    await gateway.reload(next)
-    say(io, `countersign: the configuration is in force (sha256 ${next.sha256.slice(0, 12)})`)
-  } catch (error) {
-    // Loud, on record, and without effect: the version in force stays.
-    sayError(io, error)
-    say(io, 'countersign: warning: the configuration before it stays in force')
-    await gateway.refused(file.sha256, error).catch((cause: unknown) => {
-      say(
-        io,
-        `countersign: warning: could not record the refused configuration: ${messageOf(cause)}`,
-      )
-    })
-  }
-}
-
-/** Editors replace a file rather than write into it, so folders are watched: of the configuration, and of the key files. */
-function watchFiles(loaded: LoadedConfig, reloader: Reloader): { close(): void } {
-  const keyFiles = keyFilesOf(loaded)
-  const watchers = [...new Set([loaded.path, ...keyFiles].map((path) => dirname(path)))]
-    .filter((folder) => existsSync(folder))
-    .map((folder) =>
-      watch(folder, (_event, changed) => {
-        const path = changed === null ? undefined : join(folder, changed)
-        if (path !== undefined && keyFiles.has(path)) reloader.keysChanged()
-        else if (path === undefined || path === loaded.path) reloader.changed()
-      }),
-    )
-  return {
-    close() {
-      for (const watcher of watchers) watcher.close()
-    },
-  }
-}
-
-function keyFilesOf(loaded: LoadedConfig): ReadonlySet<string> {
-  const { config } = loaded
-  const inbound = config.identities.flatMap((identity) =>
-    'keys' in identity ? [identity.keys] : [],
-  )
-  const egress = Object.values(config.services).flatMap(
-    (service) => service.egress?.credentials ?? [],
-  )
-  return new Set([...inbound, ...egress].map((path) => loaded.resolve(path)))
 }
 
 function listeningOf(gateway: Gateway, { config }: LoadedConfig): Record<string, string> {

@@ -15,7 +15,7 @@ call out, on a log that anyone can verify.
 
 Run it:
   init      write countersign.yaml, keys and an empty log
-  up        run signer, ledger and gateway, and keep them running
+  up        run all processes of a gateway, and keep them running
   demo      see all of it at work within a minute, with nothing set up
 
 Ask the log (of the running reader):
@@ -48,7 +48,8 @@ Manage:
   hold      keep a person from being erased; 'release' ends it
   retention let go of what was kept for long enough
 
-Each process of 'up' also runs alone: signer, ledger, gateway, scrubber.
+Each process of 'up' also runs alone: signer, ledger, gateway, reader,
+scrubber.
 
   -h, --help     help for the whole, or for one command
       --version  print the version
@@ -86,11 +87,12 @@ Example:
 
   up: `Usage: countersign up [--config FILE] [--json]
 
-Runs signer, ledger and gateway as three processes, starts again what dies, and
-stops them in order on SIGINT or SIGTERM: the gateway first (it finishes what it
-has begun), then the ledger (all is durable, signed and published), then the
-signer. On SIGHUP, or when the file changes, the gateway takes the new rules
-without dropping a connection. Request log lines go to stdout.
+Runs signer, ledger, gateway, reader and scrubber as processes, starts again
+what dies, and stops them in order on SIGINT or SIGTERM: the gateway (it
+finishes what it has begun) before the ledger (all is durable, signed and
+published), and that before the signer. On SIGHUP, or when the file changes,
+gateway and reader take the new rules without dropping a connection. Request log
+lines go to stdout.
 
   -c, --config FILE  default: ./countersign.yaml
       --json         print one JSON line on stdout once all are ready
@@ -144,6 +146,19 @@ Prefer 'countersign up' on one machine.
 
 Example:
   countersign gateway --config ./countersign.yaml
+`,
+
+  reader: `Usage: countersign reader [--config FILE]
+
+Runs the reader alone: it follows the log into its index, verifying each record,
+and answers questions over the HTTP API to whoever may ask. It needs the ledger,
+since each question is on record. One reader an index. 'countersign up' runs it;
+while it is down, requests pass and are recorded as ever.
+
+  -c, --config FILE  default: ./countersign.yaml
+
+Example:
+  countersign reader --config ./countersign.yaml
 `,
 
   scrubber: `Usage: countersign scrubber [--config FILE] [--once | --status] [--json]

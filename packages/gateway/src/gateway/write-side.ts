@@ -38,8 +38,10 @@ export interface WriteSideOptions {
   readonly decide: (actor: Actor, captured: Captured) => Decision
   /** Told of each finished request. */
   readonly finished: Rooms['finished']
-  /** What else identity is to know. */
-  readonly identity?: Partial<IdentityOptions>
+  /** What a record of a decision is, where it is not that of a request to a service. */
+  readonly kindOf?: TranscriberOptions['kindOf']
+  /** Who is known beside those of the configuration. */
+  readonly operator?: IdentityOptions['operator']
 }
 
 /** The rooms of the write side, open. */
@@ -83,7 +85,7 @@ export async function openWriteSide(options: WriteSideOptions): Promise<WriteSid
     whyUnavailable,
     withinBound: () => pressure.withinBound(),
     pressure: () => pressure.relief(),
-    write: transcriberOf(inForce, clock, newId),
+    write: transcriberOf(options, newId),
     open,
     losses,
     finished: options.finished,
@@ -119,7 +121,7 @@ function stateDirOf(loaded: LoadedConfig): string {
 
 async function identityOf(
   loaded: LoadedConfig,
-  { clock, identity }: WriteSideOptions,
+  { clock, operator }: WriteSideOptions,
 ): Promise<Identity> {
   const hex = await readFile(loaded.resolve(loaded.config.fingerprintKey), 'utf8')
   return openIdentity({
@@ -127,7 +129,7 @@ async function identityOf(
     clock,
     stateDir: stateDirOf(loaded),
     fingerprintKey: Buffer.from(hex.trim(), 'hex'),
-    ...identity,
+    ...(operator === undefined ? {} : { operator }),
   })
 }
 
@@ -160,8 +162,7 @@ function ledgerOf(loaded: LoadedConfig, start: LedgerStart): Promise<Ledger> {
 }
 
 function transcriberOf(
-  inForce: () => LoadedConfig,
-  clock: Clock,
+  { inForce, clock, kindOf }: WriteSideOptions,
   newId: () => string,
 ): Transcriber {
   const { environment } = inForce().config
@@ -173,6 +174,7 @@ function transcriberOf(
     newId,
     salt: openSalts(),
     dropAfter: openRetention(inForce),
+    ...(kindOf === undefined ? {} : { kindOf }),
   })
 }
 

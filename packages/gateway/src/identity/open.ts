@@ -18,6 +18,8 @@ import { openIssuerKeys } from './issuer-keys.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
 import { openKnownKeys } from './known-keys.ts'
 import type { KeyChange } from './known-keys.ts'
+import { isOperatorKey, knowOperator } from './operator.ts'
+import type { Operator, OperatorKeys } from './operator.ts'
 import { knowSources } from './sources.ts'
 import type { Sources } from './sources.ts'
 import { openSubjects } from './subjects.ts'
@@ -47,12 +49,15 @@ export interface IdentityOptions {
   readonly stateDir: string
   /** 32 random bytes. */
   readonly fingerprintKey: Uint8Array
+  /** Who may come in by a key that this process made; absent: nobody. */
+  readonly operator?: Operator
 }
 
 interface InForce {
   readonly certificates: Certificates | undefined
   readonly tokens: Tokens
   readonly keys: ApiKeys
+  readonly operator: OperatorKeys
   readonly proxyKeys: ApiKeys
   readonly sources: Sources
   /** Ids of all API keys, and whether each still counts. */
@@ -67,6 +72,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   const subjects = await openSubjects(options.stateDir)
   const known = await openKnownKeys(options.stateDir)
   const naming: Naming = { subjects, fingerprintKey: options.fingerprintKey }
+  // One for all versions of the configuration: it lives as long as the process.
+  const operator = knowOperator(options.operator, naming)
   const fetcher = openFetchJson()
   const issuerKeys = new Map<string, IssuerKeys>()
   const rules = { inForce: undefined as InForce | undefined }
@@ -90,7 +97,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   }
   let inForce: InForce
   try {
-    inForce = rules.inForce = await readRules(options.loaded, naming, keysOf)
+    inForce = rules.inForce = await readRules(options.loaded, { naming, operator }, keysOf)
   } catch (error) {
     subjects.close()
     known.close()
@@ -104,7 +111,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       return identify(inForce, captured, naming)
     },
     async reload(loaded) {
-      inForce = rules.inForce = await readRules(loaded, naming, keysOf)
+      inForce = rules.inForce = await readRules(loaded, { naming, operator }, keysOf)
     },
     keyChanges: () => known.changes(inForce.keyIds),
     keysRecorded: (changes) => known.recorded(changes),
@@ -116,8 +123,9 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   }
 }
 
-function forgetActors({ certificates, tokens, keys, proxyKeys, sources }: InForce): void {
-  for (const holder of [certificates, tokens, keys, proxyKeys, sources]) holder?.forget()
+function forgetActors(inForce: InForce): void {
+  const { certificates, tokens, keys, operator, proxyKeys, sources } = inForce
+  for (const holder of [certificates, tokens, keys, operator, proxyKeys, sources]) holder?.forget()
 }
 
 function identify(rules: InForce, captured: Captured, naming: Naming): Actor | Promise<Actor> {
@@ -140,10 +148,13 @@ function identifyInbound(
     const bearer = bearerOf(authorization)
     if (bearer === undefined)
       return worthless(naming, { kind: 'jwt', secret: authorization }, ['malformed'])
+    if (isOperatorKey(bearer)) return rules.operator.identify(bearer)
     if (bearer.startsWith('csk_')) return rules.keys.identify(bearer, captured.occurredNs)
     return rules.tokens.identify(bearer, captured.occurredNs)
   }
-  return apiKey === undefined ? anonymous : rules.keys.identify(apiKey, captured.occurredNs)
+  if (apiKey === undefined) return anonymous
+  if (isOperatorKey(apiKey)) return rules.operator.identify(apiKey)
+  return rules.keys.identify(apiKey, captured.occurredNs)
 }
 
 /** On the way out `Authorization` is for the destination; only what is meant for the proxy counts. */
@@ -180,7 +191,7 @@ function proxyCredentialOf(header: string): { service?: string; key: string } | 
 
 async function readRules(
   loaded: LoadedConfig,
-  naming: Naming,
+  { naming, operator }: { naming: Naming; operator: OperatorKeys },
   keysOf: (config: IssuerConfig) => IssuerKeys,
 ): Promise<InForce> {
   const { identities, services } = loaded.config
@@ -220,6 +231,7 @@ async function readRules(
       authorities.length === 0 ? undefined : trustCertificates(authorities, serviceNames, naming),
     tokens: acceptTokens(issuers, naming),
     keys: holdApiKeys(keys, naming, 'api_key'),
+    operator,
     proxyKeys: holdApiKeys(proxyKeys, naming, 'proxy_credential'),
     sources: knowSources(sources, naming),
     keyIds: new Map(

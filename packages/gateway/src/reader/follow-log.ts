@@ -3,7 +3,7 @@
  * alarm is on record, and it is tried again, since the damage may be mended. What cannot be reached is tried again, ever more rarely.
  * Holds how far it is; lost with it, nothing: the index knows.
  */
-import type { AlarmCause } from '@countersign/record/leaf'
+import type { AlarmCause, Leaf } from '@countersign/record/leaf'
 import type { Transaction } from '@countersign/record/transaction'
 import { openRecord } from '../contents.ts'
 import { follow, readHead } from '../follow.ts'
@@ -33,12 +33,8 @@ export interface FollowLogOptions {
   readonly dropAfterOf: (transaction: Transaction) => string | undefined
   /** Told of transactions once they can be found. */
   readonly onIndexed: (transactions: readonly Transaction[]) => void
-  /** Told of each record before it is indexed. */
-  readonly onRecord?: (record: {
-    readonly index: number
-    readonly origin: string
-    readonly leaf: unknown
-  }) => void
+  /** Told of each retention once all before it is in the index. */
+  readonly onRetention?: (leaf: Leaf, origin: string) => Promise<void>
   readonly alarm: (alarm: FollowAlarm) => void
   readonly clock: Clock
   readonly signal: AbortSignal
@@ -138,10 +134,14 @@ export class LogFollower {
   }
 
   async #take({ from, entries }: Followed, indexer: Indexer): Promise<void> {
-    const { log, onRecord } = this.#options
+    const { log, onRetention } = this.#options
     for (const [at, entry] of entries.entries()) {
       const record = await openRecord(entry, { index: from + at, store: log.addenda })
-      onRecord?.({ index: record.index, origin: this.#origin, leaf: record.leaf })
+      if (record.leaf.lifecycle?.kind === 'retention' && onRetention !== undefined) {
+        // What it lets go was before it. A crash between the two: it is read again, and lets go of what is left.
+        await indexer.flush()
+        await onRetention(record.leaf, this.#origin)
+      }
       await indexer.take(record)
     }
   }

@@ -19,13 +19,15 @@ export interface Delivery {
   readonly statement: ReadStatement
   readonly environment: string | undefined
   readonly salt: Uint8Array
+  /** The last day (UTC) on which why and what was asked is kept; absent: for ever. */
+  readonly dropAfter?: string | undefined
 }
 
 /** Deliveries have an action of their own, by which live streams leave them out: two watchers would watch each other for ever. */
 export const DELIVERY_ACTION = 'log.live'
 
 export function deliveryDraft(delivery: Delivery): Draft {
-  const { id, nowNs, cause, actor, facts, statement, environment, salt } = delivery
+  const { id, nowNs, cause, actor, facts, statement, environment, salt, dropAfter } = delivery
   return {
     leaf: {
       v: 1,
@@ -43,6 +45,7 @@ export function deliveryDraft(delivery: Delivery): Draft {
     },
     addenda: [readAddendum(statement, salt)],
     subject: subjectOf(actor.id, nowNs),
+    ...(dropAfter === undefined ? {} : { dropAfter }),
   }
 }
 

@@ -190,6 +190,8 @@ function collect(ports: ReportPorts, { session, asked }: Watching, signal: Abort
       }
       queue.waiting.push({ transaction, sinceNs: ports.clock.monotonicNs() })
     }
+    // What it listens to ends by itself where more came at once than it keeps.
+    queue.isOver = !signal.aborted
   }
   fill().catch((error: unknown) => {
     queue.broke = new Error('could not watch the index', { cause: error })

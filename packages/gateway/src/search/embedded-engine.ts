@@ -18,6 +18,9 @@ import type { Connection } from './embedded-connections.ts'
 import type { Engine } from './engine.ts'
 import { SearchError } from './errors.ts'
 
+/** Whoever holds the lock of this file in the folder of an index has it open. */
+export const INDEX_LOCK = 'reader.lock'
+
 /** The client and chdb each declare this same interface, and the compiler takes them for two. */
 function isConnection(value: unknown): value is Connection {
   return typeof value === 'object' && value !== null && 'query' in value && 'insert' in value
@@ -71,7 +74,7 @@ function connect(path: string): ReturnType<typeof createClient> {
 /** chdb would wait for ever, or spoil the folder. A lock of the kernel is gone with its process; the pid beside it is for people. */
 async function lockFolder(folder: string): Promise<Lock> {
   const pidFile = join(folder, 'reader.pid')
-  const lock = takeLock(join(folder, 'reader.lock'))
+  const lock = takeLock(join(folder, INDEX_LOCK))
   if (lock === undefined) {
     const pid = await readFile(pidFile, 'utf8').catch(() => '')
     throw new SearchError(

@@ -4,6 +4,8 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { LeafRun } from '@countersign/record/leaf-list'
+import { isDropped } from '@countersign/record/retention'
+import type { RetentionDrop } from '@countersign/record/retention'
 import { columnOf, NEVER, sealedFields } from './columns.ts'
 import type { Engine } from './engine.ts'
 import { SearchError } from './errors.ts'
@@ -28,7 +30,7 @@ export function openRemoval(tables: Tables): Pick<Index, 'erase' | 'partitions' 
   return {
     erase: (origin, leaves) => erase(tables, origin, leaves),
     partitions: () => partitions(tables),
-    drop: (today) => drop(tables, today),
+    drop: (origin, retention) => drop(tables, origin, retention),
   }
 }
 
@@ -68,27 +70,51 @@ async function partitions({ engine, placement }: Tables): Promise<readonly Parti
   return found
 }
 
-async function drop(tables: Tables, today: string): Promise<number> {
+async function drop(tables: Tables, origin: string, retention: RetentionDrop): Promise<number> {
   const { engine, placement } = tables
   let rows = 0
-  for (const { dropAfter, rows: held } of await partitions(tables)) {
-    if (dropAfter === undefined || dropAfter >= today) continue
-    // A crash here: the others are still there, and the next run drops them.
-    await engine.command(
-      `ALTER TABLE ${placement.local(TRANSACTIONS)}${placement.onCluster} DROP PARTITION {day:String}`,
-      { params: { day: dropAfter } },
-    )
-    rows += held
+  for (const { day, own, all } of await days(tables, origin)) {
+    if (!isDropped(retention, day)) continue
+    // A crash here: the others are still there, and the record is read again.
+    const local = `ALTER TABLE ${placement.local(TRANSACTIONS)}${placement.onCluster}`
+    if (own === all)
+      await engine.command(`${local} DROP PARTITION {day:String}`, { params: { day } })
+    else
+      await engine.command(
+        `${local} DELETE WHERE origin = {origin:String} AND drop_after = {day:Date} SETTINGS mutations_sync = 2`,
+        { params: { origin, day } },
+      )
+    rows += own
   }
-  rows += await dropOpen(tables, today)
+  rows += await dropOpen(tables, origin, retention)
   for (const table of HOLDING_CONTENT) await removeOldParts(tables, table)
   return rows
 }
 
+/** Rows of a log by their last day, and how many of all logs there are: a day of one log alone goes at once. */
+async function days(
+  { engine }: Tables,
+  origin: string,
+): Promise<readonly { readonly day: string; readonly own: number; readonly all: number }[]> {
+  const found = []
+  for await (const row of engine.rows(
+    `SELECT toString(drop_after) AS day, countIf(origin = {origin:String}) AS own, count() AS held
+      FROM ${TRANSACTIONS} GROUP BY drop_after HAVING own > 0 ORDER BY drop_after`,
+    { params: { origin } },
+  ))
+    found.push({ day: String(row['day']), own: Number(row['own']), all: Number(row['held']) })
+  return found
+}
+
 /** Intents that never ended. */
-async function dropOpen({ engine, placement }: Tables, today: string): Promise<number> {
-  const statement = { params: { today } }
-  const where = 'drop_after < {today:Date}'
+async function dropOpen(
+  { engine, placement }: Tables,
+  origin: string,
+  { today, kept }: RetentionDrop,
+): Promise<number> {
+  const statement = { params: { origin, today, kept } }
+  const where = `origin = {origin:String} AND drop_after < {today:Date}
+    AND NOT has({kept:Array(String)}, toString(drop_after))`
   let rows = 0
   for await (const row of engine.rows(
     `SELECT count() AS held FROM ${OPEN} FINAL WHERE ${where}`,

@@ -1,5 +1,6 @@
 /** The index as others see it: what is written to it, and what it answers. */
 import type { LeafRun } from '@countersign/record/leaf-list'
+import type { RetentionDrop } from '@countersign/record/retention'
 import type { Transaction } from '@countersign/record/transaction'
 import type {
   AggregateRequest,
@@ -66,7 +67,7 @@ export interface Index {
   count(question: Question, asking: Asking): Promise<number>
   logs(): Promise<readonly IndexedLog[]>
   partitions(): Promise<readonly Partition[]>
-  /** Drops rows whose day is before `today` (UTC, `YYYY-MM-DD`). @returns rows dropped */
-  drop(today: string): Promise<number>
+  /** Drops rows of a log that a retention lets go; returns when no file of the index holds them. @returns rows dropped */
+  drop(origin: string, retention: RetentionDrop): Promise<number>
   close(): Promise<void>
 }

@@ -9,6 +9,7 @@ import { createApiKey } from '../../identity.ts'
 import { demoConfig, openDemoServices, openIssuer, scenes } from '../../demo.ts'
 import type { DemoCredentials, DemoServices, Issuer, Scene } from '../../demo.ts'
 import { readArguments } from '../arguments.ts'
+import { linkDemo } from '../demo-link.ts'
 import { followScenes } from '../demo-record.ts'
 import type { ShownScene } from '../demo-record.ts'
 import { runUp, runVerifier } from '../demo-processes.ts'
@@ -28,6 +29,8 @@ interface Stage {
   readonly issuer: Issuer
   readonly credentials: DemoCredentials
   readonly gateway: RunningUp
+  /** Whether other commands of this user find the demo by themselves. */
+  readonly isFound: boolean
 }
 
 /** `countersign demo`. */
@@ -70,7 +73,9 @@ async function openStage(folder: string, closers: (() => Promise<void>)[]): Prom
   const credentials = await makeCredentials(folder, issuer)
   const gateway = await runUp(join(folder, 'countersign.yaml'), join(folder, 'gateway.log'))
   closers.push(() => gateway.close())
-  return { folder, services, issuer, credentials, gateway }
+  const { isLinked, remove } = await linkDemo(folder)
+  closers.push(remove)
+  return { folder, services, issuer, credentials, gateway, isFound: isLinked }
 }
 
 async function makeCredentials(folder: string, issuer: Issuer): Promise<DemoCredentials> {
@@ -133,8 +138,11 @@ async function verifyLog({ folder }: Stage, io: Io): Promise<boolean> {
   return code === 0
 }
 
-function tellWhatToTry({ folder, services, gateway }: Stage, io: Io): void {
-  const { inbound = '', egress = '' } = gateway.listening
+function tellWhatToTry({ folder, services, gateway, isFound }: Stage, io: Io): void {
+  const { inbound = '', egress = '', api } = gateway.listening
+  const config = `-c ${folder}/countersign.yaml`
+  const search = `npx countersign search${isFound ? '' : ` ${config}`}`
+  const top = `npx countersign top${isFound ? '' : ` ${config}`}`
   print(
     io,
     `
@@ -142,7 +150,13 @@ Three things to try while it is up, from another terminal here:
 
   curl -H @${folder}/bob ${inbound}/orders/17
   curl -K ${folder}/orders -x ${egress} localhost:${services.payments}
-  npx countersign show 3 -c ${folder}/countersign.yaml
+  npx countersign show 3 ${config}
+
+${api === undefined ? 'Its reader is not up yet: the log can be asked in a moment.' : `Three questions to ask the log, whose API is ${api}`}
+
+  ${search} 'outcome:denied since:1h'
+  ${top} service,outcome
+  ${search} 'class:read' --json
 
 Ctrl-C ends it; the folder stays, and 'npx countersign verify' of the log above
 finds any byte of it that you change.`,

@@ -1,5 +1,5 @@
 /**
- * Signer, ledger and gateway as processes of their own. Each opens what it holds, says that it is ready, waits to be
+ * Signer, ledger, gateway, reader and scrubber as processes of their own. Each opens what it holds, says that it is ready, waits to be
  * stopped, and ends in order. Under `up` the orders come over the IPC channel, and a channel that closes is an order too:
  * nobody is left behind.
  */
@@ -18,6 +18,8 @@ export interface Opened {
   readonly listening: Readonly<Record<string, string>>
   /** Reads the configuration again. */
   readonly reload?: () => void
+  /** Resolves when it has nothing more to do; otherwise it goes on until it is told to stop. */
+  readonly ended?: Promise<void>
   close(): Promise<void>
 }
 
@@ -37,6 +39,11 @@ export const gateway: Command = processCommand(
   async () => (await import('../open-gateway.ts')).openGateway,
 )
 
+export const reader: Command = processCommand(
+  'reader',
+  async () => (await import('../open-reader.ts')).openReader,
+)
+
 export const scrubber: Command = async (args, io) => {
   const once = args.includes('--once') || args.includes('--status')
   if (once) return await (await import('../scrub-once.ts')).scrubOnce(args, io)
@@ -50,6 +57,7 @@ const scrubberProcess: Command = processCommand(
 /** Whoever would say in which order to end is gone: these pauses say it instead. */
 const ORPHAN_DELAY_MS: Readonly<Record<string, number>> = {
   scrubber: 0,
+  reader: 0,
   gateway: 0,
   ledger: 1000,
   signer: 2000,
@@ -74,7 +82,7 @@ function processCommand(name: string, load: () => Promise<Open>): Command {
       const opened = await open(await loadConfig(values.config), io)
       orders.onReload(() => opened.reload?.())
       announce(name, opened, io)
-      await orders.stop
+      await Promise.race([orders.stop, ...(opened.ended === undefined ? [] : [opened.ended])])
       await closeInTime(name, opened, io)
       return DONE
     } finally {

@@ -14,10 +14,10 @@ import { DONE, print, say, sayError } from '../terminal.ts'
 import type { Command, Io } from '../terminal.ts'
 
 /** In the order of starting: each needs the one before. */
-const processes = ['signer', 'ledger', 'gateway', 'scrubber'] as const
+const processes = ['signer', 'ledger', 'gateway', 'reader', 'scrubber'] as const
 
 /** Without these, everything else goes on: they are started again for as long as it takes. */
-const optional: ReadonlySet<string> = new Set(['scrubber'])
+const optional: ReadonlySet<string> = new Set(['reader', 'scrubber'])
 
 /** `countersign up`. */
 export const up: Command = async (args, io) => {
@@ -45,7 +45,9 @@ export const up: Command = async (args, io) => {
     onGiveUp: (error: CommandError) => end(sayError(io, error)),
   })
   const forget = onStopSignal(() => end(DONE))
-  const reload = (): void => supervisor.send('gateway', { kind: 'reload' })
+  const reload = (): void => {
+    for (const name of ['gateway', 'reader']) supervisor.send(name, { kind: 'reload' })
+  }
   process.on('SIGHUP', reload)
   try {
     const started = await Promise.race([
@@ -72,6 +74,15 @@ export const up: Command = async (args, io) => {
  */
 const LEDGER_THREADS = '8'
 
+/** Questions and files of the log wait for the disk on threads of their own, so that one does not hold up the others. */
+const READER_THREADS = '8'
+
+/** Threads that wait for disks, where Node's own number is not enough. */
+const threads: Readonly<Record<string, string>> = {
+  ledger: LEDGER_THREADS,
+  reader: READER_THREADS,
+}
+
 /**
  * How V8 collects garbage in these processes: on the thread that makes it, and not before the heap has tripled. With its defaults
  * the ledger spent more on helper threads and full collections than on records (decision 0011).
@@ -84,7 +95,10 @@ function startProcess(name: string, config: string): ChildProcess {
   // stdout and stderr are shared: the gateway's log lines are the output of `up`.
   return fork(program, [name, '--config', config], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    env: name === 'ledger' ? { ...process.env, UV_THREADPOOL_SIZE: LEDGER_THREADS } : process.env,
+    env:
+      threads[name] === undefined
+        ? process.env
+        : { ...process.env, UV_THREADPOOL_SIZE: threads[name] },
     execArgv: [...process.execArgv, ...collectorFlags],
   })
 }
@@ -116,6 +130,7 @@ function announce(
     egress: 'calls out (HTTP_PROXY)',
     admin: 'health and metrics',
     log: 'the log, read-only',
+    api: 'questions to the log; a page that lists them',
   }
   say(io, `countersign: ${config.origin} is up`)
   for (const [name, url] of Object.entries(listening))

@@ -59,7 +59,7 @@ function inside(filter: Filter): string {
   return filter.kind === 'and' || filter.kind === 'or' ? `(${text})` : text
 }
 
-function printValue(field: FieldName, value: FilterValue): string {
+export function printValue(field: FieldName, value: FilterValue): string {
   const { type } = fieldSpec(field)
   if (typeof value === 'bigint') return type === 'time' ? printTime(value) : printDuration(value)
   if (typeof value !== 'string') return String(value)
