@@ -20,11 +20,13 @@ test('up serves, takes new rules without a restart, keeps the old ones when the 
   assert.equal((await fetch(url, { headers })).status, 403)
 
   await setup.change((text) => text.replace('to: group:support', 'to: user:alice'))
-  await running.saysOnStderr('the configuration is in force')
+  await running.saysOnStderr('the configuration is in force for the gateway')
+  await running.saysOnStderr('the configuration is in force for the reader')
   assert.equal((await fetch(url, { headers })).status, 200)
 
   await setup.change((text) => text.replace('roles:', 'rolls:'))
-  await running.saysOnStderr('the configuration before it stays in force')
+  await running.saysOnStderr('the configuration before it stays in force for the gateway')
+  await running.saysOnStderr('the configuration before it stays in force for the reader')
   assert.match(running.stderr(), /countersign: error: could not .*rolls/)
   assert.equal((await fetch(url, { headers })).status, 200)
 
@@ -35,20 +37,42 @@ test('up serves, takes new rules without a restart, keeps the old ones when the 
   // Every version is on record, the refused one too; and the last record is the ledger's farewell.
   await setup.change((text) => text.replace('rolls:', 'roles:'))
   const lines = setup.countersign('tail', '--once', '--from', '0').stdout.trimEnd().split('\n')
-  const configs = lines.filter((line) => / config /.test(line))
+  // Gateway and reader each in a session of their own.
+  const told = setup.countersign('tail', '--once', '--from', '0', '--json').stdout
   assert.deepEqual(
-    configs.map((line) => (line.includes('in force') ? 'in force' : 'refused')),
-    ['in force', 'in force', 'refused'],
+    [...configsBySession(told).values()],
+    [
+      ['in force', 'in force', 'refused'],
+      ['in force', 'in force', 'refused'],
+    ],
     lines.join('\n'),
   )
   assert.match(lines.at(-1) ?? '', /ledger +shutdown/)
   assert.equal(setup.countersign('verify').status, 0)
 })
 
+interface ConfigLine {
+  readonly leaf: {
+    readonly session: string
+    readonly lifecycle?: { readonly kind: string; readonly accepted: boolean }
+  }
+}
+
+function configsBySession(told: string): Map<string, string[]> {
+  const configs = new Map<string, string[]>()
+  for (const line of told.trimEnd().split('\n')) {
+    const { session, lifecycle } = (JSON.parse(line) as ConfigLine).leaf
+    if (lifecycle?.kind !== 'config') continue
+    const before = configs.get(session) ?? []
+    configs.set(session, [...before, lifecycle.accepted ? 'in force' : 'refused'])
+  }
+  return configs
+}
+
 test('a process that is killed is started again, and what it left is made good', async () => {
   await using setup = await setUp()
   await using running = await setup.up()
-  for (const name of ['gateway', 'ledger', 'signer']) {
+  for (const name of ['reader', 'gateway', 'ledger', 'signer']) {
     process.kill(running.pids[name] ?? 0, 'SIGKILL')
     await running.when((said) => said.kind === 'died' && said['name'] === name)
     await running.when(

@@ -37,7 +37,6 @@ import { openSavedQuestions } from './reader/saved-questions.ts'
 import { apiRoutes, createApi } from './report.ts'
 import type { Index } from './search.ts'
 
-export { ReaderError } from './reader/errors.ts'
 export { isRebuilt } from './reader/index-place.ts'
 
 /** A running reader. */

@@ -9,7 +9,7 @@ import type { Io } from './terminal.ts'
 
 export async function openGateway(loaded: LoadedConfig, io: Io): Promise<Opened> {
   const gateway = await startGateway({ loaded, program: program() })
-  const reloader = openReloader(gateway, loaded, io)
+  const reloader = openReloader({ name: 'gateway', ...gateway }, loaded, io)
   const watching = watchFiles(loaded, reloader)
   return {
     listening: listeningOf(gateway, loaded),

@@ -18,7 +18,7 @@ export async function openReader(loaded: LoadedConfig, io: Io): Promise<Opened> 
   // A machine that forbids it is no reason not to run.
   yieldToOthers(io)
   const reader = await startReader({ loaded, program: program() })
-  const reloader = openReloader(reader, loaded, io)
+  const reloader = openReloader({ name: 'reader', ...reader }, loaded, io)
   const watching = watchFiles(loaded, reloader)
   const { promise: ended, resolve } = Promise.withResolvers<void>()
   const looking = setInterval(() => {

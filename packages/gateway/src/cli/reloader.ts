@@ -14,6 +14,8 @@ const QUIET_MS = 100
 
 /** What runs by a configuration, and can go on by another. */
 export interface Reloadable {
+  /** For people: which process it is. */
+  readonly name: 'gateway' | 'reader'
   /** A version that cannot be built changes nothing, and throws. */
   reload(loaded: LoadedConfig): Promise<void>
   /** Puts on record that a version was refused; the one in force stays. @param sha256 of the file, hex */
@@ -73,11 +75,17 @@ async function reload(
   try {
     const next = await loadConfig(file.path)
     await running.reload(next)
-    say(io, `countersign: the configuration is in force (sha256 ${next.sha256.slice(0, 12)})`)
+    say(
+      io,
+      `countersign: the configuration is in force for the ${running.name} (sha256 ${next.sha256.slice(0, 12)})`,
+    )
   } catch (error) {
     // Loud, on record, and without effect: the version in force stays.
     sayError(io, error)
-    say(io, 'countersign: warning: the configuration before it stays in force')
+    say(
+      io,
+      `countersign: warning: the configuration before it stays in force for the ${running.name}`,
+    )
     await running.refused(file.sha256, error).catch((cause: unknown) => {
       say(
         io,

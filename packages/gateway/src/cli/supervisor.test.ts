@@ -75,6 +75,14 @@ test('processes start in order, each when the one before is ready, and stop in t
   assert.deepEqual(ended, ['second', 'first'])
 })
 
+test('told to stop while it starts, it starts nothing more', async () => {
+  const { supervisor, children, when } = watch({ first: () => 'first', second: () => 'second' })
+  const stopped = when(({ kind }) => kind === 'ready').then(() => supervisor.stop())
+  await supervisor.start()
+  await stopped
+  assert.deepEqual([...children.keys()], ['first'])
+})
+
 test('a process that dies is started again, and says so', async () => {
   const { supervisor, children, when } = watch({ one: () => 'one' })
   await supervisor.start()

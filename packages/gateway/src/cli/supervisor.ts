@@ -86,6 +86,8 @@ class Row implements Supervisor {
   async start(): Promise<void> {
     try {
       for (const one of this.#kept) {
+        // Told to stop meanwhile: what is not started yet stays so.
+        if (this.#stopping) return
         if (this.#isOptional(one)) await this.#run(one).catch(() => this.#failed(one))
         else await this.#run(one)
       }

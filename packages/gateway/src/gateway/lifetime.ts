@@ -77,10 +77,7 @@ export function openLifetime(options: LifetimeOptions): Lifetime {
   }
   return {
     async begin() {
-      const { durable } = await ledger.status()
-      for (const intent of await unfinished(ledger, durable, options.component)) {
-        await rooms.append(rooms.write.unknown(intent))
-      }
+      await closeUnfinished(options)
       const { config, policy } = options.inForce()
       await write({
         kind: 'boot',
@@ -115,6 +112,13 @@ export function openLifetime(options: LifetimeOptions): Lifetime {
       await write({ kind: 'shutdown', component: options.component })
     },
   }
+}
+
+/** What a session before this one left open is over, and nobody knows how it ended. */
+async function closeUnfinished({ ledger, rooms, component }: LifetimeOptions): Promise<void> {
+  const { durable } = await ledger.status()
+  for (const intent of await unfinished(ledger, durable, component))
+    await rooms.append(rooms.write.unknown(intent))
 }
 
 async function writeGap(rooms: Rooms): Promise<void> {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Engine } from './engine.ts'
 import { openIndexer } from './indexer.ts'
-import type { IndexerLimits } from './indexer.ts'
+import type { Indexer, IndexerLimits } from './indexer.ts'
 import type { LogRecord } from './join.ts'
 import type { Index } from './rows.ts'
 import {
@@ -79,14 +79,17 @@ test('the indexer', async (t) => {
   await t.test('batches of any size give the rows of the whole at once', async () => {
     await fc.assert(
       fc.asyncProperty(
-        logs,
-        fc.array(fc.nat(13)),
-        fc.integer({ min: 0, max: 3 }),
-        fc.integer({ min: 1, max: 5 }),
-        async (records, flushes, waitingMax, batchRecordsMax) => {
+        fc.record({
+          records: logs,
+          flushes: fc.array(fc.nat(13)),
+          limits: fc.record({
+            waitingMax: fc.integer({ min: 0, max: 3 }),
+            batchRecordsMax: fc.integer({ min: 1, max: 5 }),
+          }),
+        }),
+        async ({ records, flushes, limits }) => {
           const origin = newOrigin()
           const index = await openTestIndex(engine)
-          const limits = { waitingMax, batchRecordsMax }
           await indexAll({ index, origin, records, flushes, limits })
           assert.deepEqual(
             nameless(await rowsIn(engine, origin)),
@@ -145,15 +148,24 @@ async function untilDone({
     try {
       const index = await openTestIndex(engine)
       const indexer = await openIndexer({ index, origin, dropAfterOf: () => undefined })
-      for (const record of records.slice(indexer.next)) {
-        await indexer.take(record)
-        if (flushes.includes(record.index)) await indexer.flush()
-      }
-      await indexer.flush()
+      await takeAll(indexer, records.slice(indexer.next), flushes)
       return
     } catch {
       // The engine fails once: the next attempt begins where the index says.
     }
   }
   assert.fail('it never came to the end')
+}
+
+/** @param flushes behind which records, by leaf index, all that was taken is written */
+async function takeAll(
+  indexer: Indexer,
+  records: readonly LogRecord[],
+  flushes: readonly number[],
+): Promise<void> {
+  for (const record of records) {
+    await indexer.take(record)
+    if (flushes.includes(record.index)) await indexer.flush()
+  }
+  await indexer.flush()
 }

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Leaf } from '@countersign/record/leaf'
-import { SALT_BYTES } from '@countersign/record/salt'
 import { columnOf, fieldNames, transactionOf } from './columns.ts'
 import { openEmbeddedEngine } from './embedded-engine.ts'
 import type { Engine, Row, Statement } from './engine.ts'
@@ -16,8 +15,6 @@ import type { RecordAddendum } from './revealed.ts'
 import type { Index } from './rows.ts'
 import { OPEN, TRANSACTIONS } from './schema.ts'
 import type { Transaction } from '@countersign/record/transaction'
-
-export const ORIGIN = 'log.example'
 
 /** A folder that is gone after the test. */
 export async function temporaryFolder(t: Pick<TestContext, 'after'>): Promise<string> {
@@ -94,14 +91,6 @@ export function leafOf(id: number, phase: Leaf['phase'], more: Partial<Leaf> = {
 /** The addendum `request` of a path. */
 export function requestOf(content: unknown): RecordAddendum {
   return { name: 'request', state: 'here', content: Buffer.from(JSON.stringify(content)) }
-}
-
-export function bodyOf(half: 'request' | 'response', body: Uint8Array | string): RecordAddendum {
-  return {
-    name: `${half}.body`,
-    state: 'here',
-    content: Buffer.concat([Buffer.alloc(SALT_BYTES, 7), Buffer.from(body)]),
-  }
 }
 
 /** Records in a row, from leaf 0. */

@@ -73,9 +73,9 @@ async function openStage(folder: string, closers: (() => Promise<void>)[]): Prom
   const credentials = await makeCredentials(folder, issuer)
   const gateway = await runUp(join(folder, 'countersign.yaml'), join(folder, 'gateway.log'))
   closers.push(() => gateway.close())
-  const { isLinked, remove } = await linkDemo(folder)
-  closers.push(remove)
-  return { folder, services, issuer, credentials, gateway, isFound: isLinked }
+  const link = await linkDemo(folder)
+  closers.push(() => link.remove())
+  return { folder, services, issuer, credentials, gateway, isFound: link.isLinked }
 }
 
 async function makeCredentials(folder: string, issuer: Issuer): Promise<DemoCredentials> {

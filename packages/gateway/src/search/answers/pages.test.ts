@@ -89,11 +89,13 @@ test('pages hold what was there when the first was asked, once and in order, how
   const answers = openAnswers(tables.engine, { clock })
   await fc.assert(
     fc.asyncProperty(
-      someSteps,
-      fc.array(someSteps, { maxLength: 4 }),
-      fc.integer({ min: 1, max: 4 }),
-      fc.constantFrom('newest' as const, 'oldest' as const),
-      async (first, later, limit, order) => {
+      fc.record({
+        first: someSteps,
+        later: fc.array(someSteps, { maxLength: 4 }),
+        limit: fc.integer({ min: 1, max: 4 }),
+        order: fc.constantFrom('newest' as const, 'oldest' as const),
+      }),
+      async ({ first, later, limit, order }) => {
         await tables.clear()
         const growing: Growing = { tables, sizes: new Map(), open: [], begun: 0 }
         await grow(growing, first)

@@ -166,7 +166,7 @@ function placeOf(text: string, at: number): Place | undefined {
     else {
       const term = termAt(text, pos, list)
       if (term.opens !== undefined) list = term.opens
-      if (term.end >= at && term.opens === undefined) return within(text, at, term)
+      if (term.end >= at && term.opens === undefined) return placeIn(text, at, term)
       pos = term.end
     }
   }
@@ -208,7 +208,7 @@ function termAt(text: string, from: number, list: string | undefined): Term {
   }
 }
 
-function within(text: string, at: number, term: Term): Place | undefined {
+function placeIn(text: string, at: number, term: Term): Place | undefined {
   const { from, name, operator, valueFrom, isList } = term
   if (name === undefined || at < valueFrom) {
     // Before the colon it is the name that is completed, and after an operator begins what is compared with.
