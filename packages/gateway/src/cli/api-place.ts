@@ -3,11 +3,12 @@
  * and a key that lives as long as that process. Others name the API and bring a key of theirs. A key is sent nowhere in the clear.
  */
 import { constants } from 'node:fs'
-import { lstat, open, readlink, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
 import { codeOf, CommandError, messageOf } from './errors.ts'
 import { memberOf, parseJson, textIn } from './json.ts'
+import { configFile, here } from './config-place.ts'
+import type { Surroundings } from './config-place.ts'
 import { DEFAULT_CONFIG, readText } from './log-place.ts'
 
 /** The file in the data folder in which the running reader says where it is. */
@@ -42,16 +43,6 @@ export interface ApiPlace {
   readonly ca?: string
 }
 
-/** What `findApi` looks around in: of this machine, unless a test says otherwise. */
-export interface Surroundings {
-  readonly cwd: string
-  readonly tmp: string
-  /** Absent where users have no numbers; then no demo is looked for. */
-  readonly uid: number | undefined
-}
-
-const here: Surroundings = { cwd: '.', tmp: tmpdir(), uid: process.getuid?.() }
-
 /**
  * Finds the API: the one that is named; else that of the configuration; else that of this user's running demo.
  * @throws {CommandError} `USAGE`, `CANNOT_RUN`; and what `loadConfig` throws
@@ -63,33 +54,13 @@ export async function findApi(
   if (options.api !== undefined) return await named(options.api, options)
   for (const name of ['key-file', 'token-file', 'ca'] as const)
     if (options[name] !== undefined) throw misused(`could not run: --${name} goes with --api`)
-  const file = resolve(surroundings.cwd, options.config ?? DEFAULT_CONFIG)
-  if (options.config !== undefined || (await isThere(file))) return await ofConfig(file)
-  const demo = await demoFolder(surroundings)
-  if (demo !== undefined) return await ofConfig(join(demo, DEFAULT_CONFIG))
+  const file = await configFile(options.config, surroundings)
+  if (file !== undefined) return await ofConfig(file)
   throw new CommandError(
     'CANNOT_RUN',
     `could not find the API: there is no ${DEFAULT_CONFIG} here, and no demo of yours is running`,
     { hint: 'name a configuration with --config FILE, or an API with --api URL' },
   )
-}
-
-/** Where the running demo of a user is found: a symbolic link to its folder. */
-export function demoLink({ tmp, uid }: Pick<Surroundings, 'tmp' | 'uid'> = here):
-  | string
-  | undefined {
-  return uid === undefined ? undefined : join(tmp, `countersign-demo-${uid}`)
-}
-
-async function demoFolder(surroundings: Surroundings): Promise<string | undefined> {
-  const link = demoLink(surroundings)
-  if (link === undefined) return undefined
-  // Attacker-controlled: anyone may have put this name into a folder that all write to. What is not this user's is not there.
-  const found = await lstat(link).catch(() => undefined)
-  if (found?.isSymbolicLink() !== true || found.uid !== surroundings.uid) return undefined
-  const folder = resolve(surroundings.tmp, await readlink(link))
-  const target = await lstat(folder).catch(() => undefined)
-  return target?.isDirectory() === true && target.uid === surroundings.uid ? folder : undefined
 }
 
 async function ofConfig(file: string): Promise<ApiPlace> {
@@ -200,8 +171,4 @@ function isLoopback(hostname: string): boolean {
 function misused(message: string): CommandError {
   const hint = 'an API is named with --api URL, and --key-file FILE or --token-file FILE'
   return new CommandError('USAGE', message, { hint })
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined
 }

@@ -1,6 +1,6 @@
 /** The name by which commands of the same user find the demo that runs: a symbolic link to its folder. */
 import { lstat, readlink, symlink, unlink } from 'node:fs/promises'
-import { demoLink } from './api-place.ts'
+import { demoLink } from './config-place.ts'
 
 /**
  * Makes the name lead to a folder; of two demos the later one has it.

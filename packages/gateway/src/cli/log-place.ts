@@ -6,14 +6,14 @@ import type { VerifierKey } from '@countersign/tlog/key'
 import { sha256 } from '../cryptography.ts'
 import type { LoadedConfig } from '../config.ts'
 import type { Unsealing } from '../seal.ts'
+import { configFile, DEFAULT_CONFIG } from './config-place.ts'
 import { codeOf, CommandError, messageOf } from './errors.ts'
 import { isUrl, openLogSource } from '../follow.ts'
 import type { LogSource, PublishedLog } from '../follow.ts'
 import { publishedAddenda } from '../contents.ts'
 import type { AddendumStore } from '../contents.ts'
 
-/** Where the configuration is when nobody says. */
-export const DEFAULT_CONFIG = 'countersign.yaml'
+export { DEFAULT_CONFIG } from './config-place.ts'
 
 /** The public keys of the log, for those who verify it: beside the configuration. */
 export const VKEY_FILE = 'log.vkey'
@@ -57,7 +57,8 @@ export async function findFolders({ place, config }: LogQuestion): Promise<{
     return { dataDir: undefined, logPlace: place, vkeyFiles: [resolve(VKEY_FILE)] }
   if (place === undefined) {
     const { loadConfig } = await import('../config.ts')
-    const loaded = await loadConfig(resolve(config ?? DEFAULT_CONFIG), { files: 'unchecked' })
+    const file = (await configFile(config)) ?? resolve(DEFAULT_CONFIG)
+    const loaded = await loadConfig(file, { files: 'unchecked' })
     const dataDir = loaded.resolve(loaded.config.data)
     const { witnesses } = loaded.config
     return {
