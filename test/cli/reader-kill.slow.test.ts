@@ -38,9 +38,10 @@ test(`a reader that is killed ${KILLS} times during traffic loses and doubles no
   const { stdout: key } = setup.countersign('keys', 'create', '--name', 'alice', '--type', 'user')
   const data = join(setup.folder, 'countersign-data')
   {
-    await using _signer = await startProcess(setup.folder, 'signer')
-    await using _ledger = await startProcess(setup.folder, 'ledger')
-    await using gateway = await startProcess(setup.folder, 'gateway')
+    await using running = new AsyncDisposableStack()
+    running.use(await startProcess(setup.folder, 'signer'))
+    running.use(await startProcess(setup.folder, 'ledger'))
+    const gateway = running.use(await startProcess(setup.folder, 'gateway'))
     const traffic = startTraffic(urlIn(gateway.ready, 'inbound'), key.trim())
     for (let kill = 0; kill < KILLS; kill++) {
       const reader = launchProcess(setup.folder, 'reader')
@@ -52,7 +53,7 @@ test(`a reader that is killed ${KILLS} times during traffic loses and doubles no
     const answered = await traffic.stop()
     t.diagnostic(`${answered} requests answered`)
     assert.ok(answered > KILLS, 'there was traffic all the while')
-    await using _reader = await startProcess(setup.folder, 'reader')
+    running.use(await startProcess(setup.folder, 'reader'))
     await caughtUp(data)
   }
   const vkey = await readFile(join(setup.folder, 'log.vkey'), 'utf8')
@@ -66,7 +67,7 @@ test(`a reader that is killed ${KILLS} times during traffic loses and doubles no
 /** Clients that ask one after the other until they are told to stop. */
 function startTraffic(url: string, key: string): { stop(): Promise<number> } {
   const agent = new Agent({ keepAlive: true })
-  let going = true
+  const over = new AbortController()
   let answered = 0
   const ask = async (path: string): Promise<void> => {
     const headers = { 'x-api-key': key }
@@ -76,13 +77,13 @@ function startTraffic(url: string, key: string): { stop(): Promise<number> } {
     answered += 1
   }
   const client = async (number: number): Promise<void> => {
-    for (let count = 0; going; count++)
+    for (let count = 0; !over.signal.aborted; count++)
       await ask(count % 3 === 0 ? '/refused' : `/orders/${number}${count}`)
   }
   const clients = Promise.all(Array.from({ length: CLIENTS }, (_, number) => client(number)))
   return {
     async stop() {
-      going = false
+      over.abort()
       await clients
       agent.destroy()
       return answered

@@ -7,7 +7,7 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, CommandError, messageOf } from './errors.ts'
 import { memberOf, parseJson, textIn } from './json.ts'
-import { configFile, here } from './config-place.ts'
+import { findConfig, here } from './config-place.ts'
 import type { Surroundings } from './config-place.ts'
 import { DEFAULT_CONFIG, readText } from './log-place.ts'
 
@@ -54,7 +54,7 @@ export async function findApi(
   if (options.api !== undefined) return await named(options.api, options)
   for (const name of ['key-file', 'token-file', 'ca'] as const)
     if (options[name] !== undefined) throw misused(`could not run: --${name} goes with --api`)
-  const file = await configFile(options.config, surroundings)
+  const file = await findConfig(options.config, surroundings)
   if (file !== undefined) return await ofConfig(file)
   throw new CommandError(
     'CANNOT_RUN',

@@ -17,7 +17,7 @@ export interface Surroundings {
 export const here: Surroundings = { cwd: '.', tmp: tmpdir(), uid: process.getuid?.() }
 
 /** @returns undefined where none is named, none is here, and no demo of this user is running */
-export async function configFile(
+export async function findConfig(
   named: string | undefined,
   surroundings: Surroundings = here,
 ): Promise<string | undefined> {

@@ -6,7 +6,7 @@ import type { VerifierKey } from '@countersign/tlog/key'
 import { sha256 } from '../cryptography.ts'
 import type { LoadedConfig } from '../config.ts'
 import type { Unsealing } from '../seal.ts'
-import { configFile, DEFAULT_CONFIG } from './config-place.ts'
+import { DEFAULT_CONFIG, findConfig } from './config-place.ts'
 import { codeOf, CommandError, messageOf } from './errors.ts'
 import { isUrl, openLogSource } from '../follow.ts'
 import type { LogSource, PublishedLog } from '../follow.ts'
@@ -57,7 +57,7 @@ export async function findFolders({ place, config }: LogQuestion): Promise<{
     return { dataDir: undefined, logPlace: place, vkeyFiles: [resolve(VKEY_FILE)] }
   if (place === undefined) {
     const { loadConfig } = await import('../config.ts')
-    const file = (await configFile(config)) ?? resolve(DEFAULT_CONFIG)
+    const file = (await findConfig(config)) ?? resolve(DEFAULT_CONFIG)
     const loaded = await loadConfig(file, { files: 'unchecked' })
     const dataDir = loaded.resolve(loaded.config.data)
     const { witnesses } = loaded.config
