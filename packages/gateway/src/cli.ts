@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   gateway: async () => (await import('./cli/commands/processes.ts')).gateway,
   witness: async () => (await import('./cli/commands/witness.ts')).witness,
   reader: async () => (await import('./cli/commands/processes.ts')).reader,
+  reindex: async () => (await import('./cli/commands/reindex.ts')).reindex,
   scrubber: async () => (await import('./cli/commands/processes.ts')).scrubber,
   config: async () => (await import('./cli/commands/config.ts')).configCommand,
   keys: async () => (await import('./cli/commands/keys.ts')).keys,

@@ -38,6 +38,7 @@ import { apiRoutes, createApi } from './report.ts'
 import type { Index } from './search.ts'
 
 export { isRebuilt } from './reader/index-place.ts'
+export { reindex } from './reader/reindex.ts'
 
 /** A running reader. */
 export interface Reader {

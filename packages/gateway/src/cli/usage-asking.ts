@@ -147,6 +147,22 @@ Example:
   countersign unmask request 'path:/orders/17' --purpose 'case 7'
 `,
 
+  reindex: `Usage: countersign reindex [--config FILE] [--json]
+
+Makes the index anew out of the logs that the configuration names, verifying
+each record. It is made beside the one in use, which answers until the new one
+is whole; the running reader then takes it by itself. Nothing is lost with an
+index: it holds no fact that is not in a log.
+
+A log that does not verify ends it, and the index stays as it was.
+
+  -c, --config FILE  default: ./countersign.yaml
+      --json         print one JSON line at the end
+
+Example:
+  countersign reindex --config ./countersign.yaml
+`,
+
   'who-read': `Usage: countersign who-read --record ID|INDEX [DIR|URL] [options]
        countersign who-read --subject PSEUDONYM [DIR|URL] [options]
 

@@ -47,6 +47,7 @@ Manage:
   erase     erase a person: destroy the key, remove the addenda
   hold      keep a person from being erased; 'release' ends it
   retention let go of what was kept for long enough
+  reindex   make the index anew from the logs
 
 Each process of 'up' also runs alone: signer, ledger, gateway, reader,
 scrubber.

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { follow } from './follow.ts'
@@ -67,6 +67,36 @@ test('a log that grows is followed', async () => {
     seen,
     Array.from({ length: 303 }, (_, n) => n),
   )
+})
+
+test('a partial tile that the log outgrew while it was read is found where it went', async () => {
+  await using folder = await openLogFolder()
+  await folder.publish(entriesOf(0, 20))
+  const { source } = folder.log
+  let grown = false
+  const growing = {
+    name: source.name,
+    changed: (signal: AbortSignal) => source.changed(signal),
+    close: () => source.close(),
+    async read(path: string) {
+      const bytes = await source.read(path)
+      if (path === 'checkpoint' && !grown) {
+        grown = true
+        await folder.publish(entriesOf(20, 10))
+        // As the ledger does once nobody should need them any more.
+        for (const old of ['tile/entries/000.p/20', 'tile/0/000.p/20'])
+          await rm(join(folder.folder, old), { force: true })
+      }
+      return bytes
+    },
+  }
+  const log = { ...folder.log, source: growing }
+  assert.equal((await indexesOf(log)).length, 20)
+  await rm(join(folder.folder, 'tile/entries/000.p/30'))
+  await assert.rejects(indexesOf(log), {
+    code: 'FOLLOW_BROKEN',
+    message: /tile\/entries\/000\.p\/30 is missing/,
+  })
 })
 
 test('nothing of an entry that was changed is shown', async () => {

@@ -18,6 +18,7 @@ import {
   tileWidth,
   TILE_WIDTH,
 } from '@countersign/tlog/tile'
+import type { Tile } from '@countersign/tlog/tile'
 import { QUORUM_NONE } from '@countersign/tlog/witness-policy'
 import type { WitnessPolicy } from '@countersign/tlog/witness-policy'
 import { ed25519Verify, mlDsa44, sha256 } from '../cryptography.ts'
@@ -104,16 +105,13 @@ export async function openHead(
  * @throws {FollowError} `FOLLOW_BROKEN` when it is missing or malformed
  */
 export async function readBundle(
-  { source }: PublishedLog,
+  log: PublishedLog,
   head: Head,
   index: number,
 ): Promise<Uint8Array[]> {
   const width = tileWidth(head.size, 'entries', index)
   const path = tilePath({ level: 'entries', index, width })
-  const bytes = await readTileFile(source, {
-    path,
-    fullPath: tilePath({ level: 'entries', index, width: TILE_WIDTH }),
-  })
+  const bytes = await readTileFile(log, head, { level: 'entries', index })
   try {
     const entries = decodeBundle(bytes)
     if (entries.length < width) throw new Error(`it holds ${entries.length} entries, not ${width}`)
@@ -173,7 +171,7 @@ export async function readEdge(log: PublishedLog, head: Head, size: number): Pro
 }
 
 function nodeReader(
-  { source }: PublishedLog,
+  log: PublishedLog,
   head: Head,
 ): (level: number, index: number) => Promise<Uint8Array> {
   const tiles = new Map<string, Promise<Uint8Array>>()
@@ -181,8 +179,7 @@ function nodeReader(
     const place = placeOfNode(level, index)
     const width = tileWidth(head.size, place.level, place.index)
     const path = tilePath({ level: place.level, index: place.index, width })
-    const fullPath = tilePath({ level: place.level, index: place.index, width: TILE_WIDTH })
-    const tile = tiles.get(path) ?? readTileFile(source, { path, fullPath })
+    const tile = tiles.get(path) ?? readTileFile(log, head, place)
     tiles.set(path, tile)
     try {
       const bytes = await tile
@@ -195,12 +192,23 @@ function nodeReader(
   }
 }
 
-/** A partial tile may be gone once the full one is there, which begins with the same bytes. */
+/**
+ * A partial tile may be gone: once the full one is there, or a wider one of a log that has grown since. Both begin with the same bytes,
+ * and whoever reads them takes no more than its own head stands for.
+ */
 async function readTileFile(
-  source: LogSource,
-  { path, fullPath }: { path: string; fullPath: string },
+  log: PublishedLog,
+  head: Head,
+  { level, index }: Pick<Tile, 'level' | 'index'>,
 ): Promise<Uint8Array> {
-  const bytes = (await source.read(path)) ?? (await source.read(fullPath))
-  if (bytes === undefined) throw broken(`${path} is missing from ${source.name}`)
-  return bytes
+  const { source } = log
+  const pathAt = (width: number): string => tilePath({ level, index, width })
+  for (let { size } = head; ;) {
+    const width = tileWidth(size, level, index)
+    const bytes = (await source.read(pathAt(width))) ?? (await source.read(pathAt(TILE_WIDTH)))
+    if (bytes !== undefined) return bytes
+    const now = await readHead(log)
+    if (now.size <= size) throw broken(`${pathAt(width)} is missing from ${source.name}`)
+    size = now.size
+  }
 }

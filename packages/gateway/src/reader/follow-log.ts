@@ -124,7 +124,7 @@ export class LogFollower {
     this.#indexer = indexer
     for await (const followed of follow(log, { from: indexer.next, live: true, signal })) {
       this.#saw(followed.head.size)
-      await this.#take(followed, indexer)
+      await takeRecords(followed, { log, indexer, onRetention: (leaf) => this.#letGo(leaf) })
       // At the end of what is signed there is nobody to wait for.
       if (indexer.next === followed.head.size) await indexer.flush()
       this.#mended()
@@ -133,17 +133,8 @@ export class LogFollower {
     await indexer.flush()
   }
 
-  async #take({ from, entries }: Followed, indexer: Indexer): Promise<void> {
-    const { log, onRetention } = this.#options
-    for (const [at, entry] of entries.entries()) {
-      const record = await openRecord(entry, { index: from + at, store: log.addenda })
-      if (record.leaf.lifecycle?.kind === 'retention' && onRetention !== undefined) {
-        // What it lets go was before it. A crash between the two: it is read again, and lets go of what is left.
-        await indexer.flush()
-        await onRetention(record.leaf, this.#origin)
-      }
-      await indexer.take(record)
-    }
+  async #letGo(leaf: Leaf): Promise<void> {
+    await this.#options.onRetention?.(leaf, this.#origin)
   }
 
   #saw(size: number): void {
@@ -175,5 +166,29 @@ export class LogFollower {
     this.#raised = undefined
     const { alarm } = this.#options
     alarm({ what, raised: false, about: this.#origin, detail: 'reading goes on' })
+  }
+}
+
+/** Opens records and hands them to the indexer, in order. */
+export async function takeRecords(
+  { from, entries }: Followed,
+  {
+    log,
+    indexer,
+    onRetention,
+  }: {
+    readonly log: FollowedLog
+    readonly indexer: Indexer
+    readonly onRetention: (leaf: Leaf) => Promise<void>
+  },
+): Promise<void> {
+  for (const [at, entry] of entries.entries()) {
+    const record = await openRecord(entry, { index: from + at, store: log.addenda })
+    if (record.leaf.lifecycle?.kind === 'retention') {
+      // What it lets go was before it. A crash between the two: it is read again, and lets go of what is left.
+      await indexer.flush()
+      await onRetention(record.leaf)
+    }
+    await indexer.take(record)
   }
 }
