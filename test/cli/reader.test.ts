@@ -53,10 +53,10 @@ interface World {
   readonly api: string
   readonly inbound: string
   readonly running: RunningUp
-  ask(as: Person, path: string, more?: RequestInit): Promise<Answer>
-  search(as: Person, q: string, headers?: Record<string, string>): Promise<Answer>
+  readonly ask: (as: Person, path: string, more?: RequestInit) => Promise<Answer>
+  readonly search: (as: Person, q: string, headers?: Record<string, string>) => Promise<Answer>
   /** Asks until as many are found. */
-  found(q: string, count: number): Promise<readonly Row[]>
+  readonly found: (q: string, count: number) => Promise<readonly Row[]>
 }
 
 /** A gateway in front of one service, five people, and three requests: two of Alice's, one of nobody's. */
@@ -227,7 +227,7 @@ test('records are told live, proved to strangers, found no more once erased, and
   await world.running.when(
     (said) => said.kind === 'ready' && said['name'] === 'reader' && said['restarts'] === 1,
   )
-  const { api: anew = '' } = JSON.parse(
+  const { api: anew } = JSON.parse(
     await readFile(join(setup.folder, 'countersign-data/run/reader.json'), 'utf8'),
   ) as { api: string }
   const after = await fetch(`${anew}/v1/search?q=class:http.server`, {
