@@ -1,4 +1,5 @@
 /** An engine over the client of ClickHouse's authors, whatever carries its statements. */
+import { randomUUID } from 'node:crypto'
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Engine, QueryLimits, Row, Statement } from './engine.ts'
 import { errorOf } from './clickhouse-error.ts'
@@ -67,9 +68,8 @@ export function clientEngine(
             ...settings,
             ...settingsOf(NO_LIMITS),
             ...insertSettings,
-            // Without a token two equal blocks are two: one may be written again after its rows were deleted.
-            insert_deduplicate: token === undefined ? 0 : 1,
-            insert_deduplication_token: token ?? '',
+            // Without one of ours two equal blocks are two: one may be written again after its rows were deleted.
+            insert_deduplication_token: token ?? randomUUID(),
           },
           ...(signal === undefined ? {} : { abort_signal: signal }),
         })

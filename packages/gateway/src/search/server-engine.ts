@@ -54,6 +54,7 @@ const PARAMS_IN_BODY = { use_multipart_params_auto: true } as const
 /** One insert is one block: it lands as a whole, and its token is of the whole. */
 const ONE_BLOCK: Settings = {
   async_insert: 0,
+  insert_deduplicate: 1,
   input_format_parallel_parsing: 0,
   max_insert_block_size: 1_000_000,
   min_insert_block_size_rows: 1_000_000,
@@ -71,6 +72,9 @@ const ON_MOST_REPLICAS: Settings = {
 }
 const SEES_ALL: Settings = { select_sequential_consistency: 1, skip_unavailable_shards: 0 }
 
+/** What goes is what retention or an erasure lets go, however much it is. */
+const DROPS_ALL: Settings = { max_partition_size_to_drop: 0, max_table_size_to_drop: 0 }
+
 /** Host and port, for messages. */
 export function placeOf(url: string): string {
   return new URL(url).host
@@ -85,11 +89,11 @@ export async function openServerEngine(options: ServerOptions): Promise<Engine> 
   const tag = `countersign ${randomUUID()}`
   const patience = { ...PATIENCE, ...options.patience }
   const { cluster, database } = options
-  const tagged = { log_comment: tag }
+  const always = { log_comment: tag, ...DROPS_ALL }
   const writing = connect(options, {
     database,
     connections: WRITES_AT_ONCE,
-    settings: { ...tagged, ...(cluster === undefined ? {} : SEES_ALL) },
+    settings: { ...always, ...(cluster === undefined ? {} : SEES_ALL) },
     insertSettings: {
       ...ONE_BLOCK,
       ...(cluster === undefined ? {} : ON_MOST_REPLICAS),

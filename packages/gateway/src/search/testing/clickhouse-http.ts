@@ -61,7 +61,7 @@ function run(options: ClickHouseHttp): void {
   const anchor = createChdbConnection({ path: options.folder })
   const listener: RequestListener = (request, response) => {
     answer(request, response, options).catch((error: unknown) => {
-      fail(response, error instanceof Error ? error.message : String(error))
+      fail(response, exceptionOf(error))
     })
   }
   const limits = { maxHeaderSize: HEADERS_BYTES_MAX }
@@ -155,6 +155,8 @@ async function askedOf(url: URL, body: Buffer, request: IncomingMessage): Promis
 }
 
 function userOf(request: IncomingMessage): { readonly user: string; readonly password: string } {
+  const { 'x-clickhouse-user': named, 'x-clickhouse-key': key = '' } = request.headers
+  if (named !== undefined) return { user: String(named), password: String(key) }
   const [, basic = ''] = /^Basic (.+)$/.exec(request.headers.authorization ?? '') ?? []
   const [user = '', ...password] = Buffer.from(basic, 'base64').toString().split(':')
   return { user, password: password.join(':') }
@@ -167,12 +169,27 @@ function isLetIn(request: IncomingMessage, options: ClickHouseHttp): boolean {
   return wanted.length === given.length && timingSafeEqual(wanted, given)
 }
 
+/** In the words that a server has for it: the client has taken them apart. */
+function exceptionOf(error: unknown): string {
+  const {
+    message = String(error),
+    code = '1002',
+    type = 'UNKNOWN_EXCEPTION',
+  } = error as {
+    message?: string
+    code?: string
+    type?: string
+  }
+  return `Code: ${code}. DB::Exception: ${message} (${type}) (version over chdb)`
+}
+
 function fail(response: ServerResponse, message: string, status = 500): void {
   const [, code = '1002'] = /Code: (\d+)/.exec(message) ?? []
   response.writeHead(status, { 'X-ClickHouse-Exception-Code': code })
   response.end(`${message}\n`)
 }
 
+/** A literal of the dialect. */
 function quoted(text: string): string {
   return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
 }

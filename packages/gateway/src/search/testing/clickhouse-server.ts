@@ -1,8 +1,11 @@
 /** Starts and ends the process of `clickhouse-http.ts` for tests. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { createInterface } from 'node:readline'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
+import type { TestContext } from 'node:test'
 import type { ClickHouseHttp } from './clickhouse-http.ts'
 
 export interface RunningClickHouse extends AsyncDisposable {
@@ -32,4 +35,18 @@ export async function startClickHouse(options: ClickHouseHttp): Promise<RunningC
   }
   const scheme = options.tls === undefined ? 'http' : 'https'
   return { url: `${scheme}://localhost:${port}`, port, kill, [Symbol.asyncDispose]: kill }
+}
+
+/** A server on a folder of its own, or on one that was there; both are gone after the test. */
+export async function temporaryClickHouse(
+  t: Pick<TestContext, 'after'>,
+  options: Partial<ClickHouseHttp> = {},
+): Promise<RunningClickHouse & { readonly folder: string }> {
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'countersign-clickhouse-')))
+  const server = await startClickHouse({ ...options, folder })
+  t.after(async () => {
+    await server.kill()
+    await rm(folder, { recursive: true, force: true })
+  })
+  return { ...server, folder }
 }
