@@ -35,7 +35,7 @@ export interface Setup extends AsyncDisposable {
 }
 
 /** A folder that `init` made, with every listener on a free port. */
-export async function setUp(): Promise<Setup> {
+export async function setUp(origin = 'audit.example.com/1'): Promise<Setup> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-up-'))
   const config = join(folder, 'countersign.yaml')
   const setup: Setup = {
@@ -53,7 +53,7 @@ export async function setUp(): Promise<Setup> {
     up: () => startUp(folder),
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   }
-  setup.countersign('init', '.', '--origin', 'audit.example.com/1')
+  setup.countersign('init', '.', '--origin', origin)
   await setup.change((text) => text.replaceAll(/127\.0\.0\.1:808\d/g, '127.0.0.1:0'))
   return setup
 }

@@ -53,14 +53,14 @@ export interface FollowAlarm {
 const PAUSE_MS_MIN = 250
 const PAUSE_MS_MAX = 10_000
 /** What did not verify is looked at again so often. */
-const UNVERIFIED_PAUSE_MS = 30_000
+const UNVERIFIED_PAUSE_MS = 10_000
 const NS_PER_MS = 1_000_000n
 
 const UNVERIFIED: ReadonlySet<string> = new Set(['FOLLOW_BROKEN', 'FOLLOW_FORKED', 'FOLLOW_SHRANK'])
 
 export class LogFollower {
   readonly #options: FollowLogOptions
-  #origin = ''
+  #origin: string
   #indexer: Indexer | undefined
   #size: number | undefined
   /** Sizes that were seen, and when, of which not all is indexed. */
@@ -70,6 +70,7 @@ export class LogFollower {
 
   constructor(options: FollowLogOptions) {
     this.#options = options
+    this.#origin = options.log.origin
   }
 
   progress(): LogProgress {
@@ -146,7 +147,7 @@ export class LogFollower {
   }
 
   #tell(error: unknown): void {
-    const { log, alarm } = this.#options
+    const { alarm } = this.#options
     const code = codeOf(error) ?? ''
     this.#problem = messageOf(error)
     const what = UNVERIFIED.has(code)
@@ -156,7 +157,7 @@ export class LogFollower {
         : undefined
     if (what === undefined || what === this.#raised) return
     this.#raised = what
-    alarm({ what, raised: true, about: this.#origin || log.source.name, detail: this.#problem })
+    alarm({ what, raised: true, about: this.#origin, detail: this.#problem })
   }
 
   #mended(): void {

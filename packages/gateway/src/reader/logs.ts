@@ -13,6 +13,8 @@ import { messageOf, ReaderError } from './errors.ts'
 
 /** One log, open. */
 export interface FollowedLog extends PublishedLog {
+  /** As its key names it. */
+  readonly origin: string
   readonly addenda: AddendumStore
   /** Whether it is the log that this reader's own records go to. */
   readonly isOwn: boolean
@@ -28,9 +30,16 @@ export async function openLogs(loaded: LoadedConfig): Promise<FollowedLog[]> {
   for (const { place, vkey } of loaded.config.reader.logs) {
     const source = await openLogSource(isUrl(place) ? place : loaded.resolve(place))
     const keys = await readKeys(loaded.resolve(vkey))
+    const origin = originOf(keys)
+    if (logs.some((log) => log.origin === origin)) {
+      throw new ReaderError('READER_LOG', `could not follow ${place}: it is ${origin} once more`, {
+        hint: 'each log of a reader has a name of its own: look at reader.logs and its vkey',
+      })
+    }
     logs.push({
       source,
       keys,
+      origin,
       // Another gateway's keys are not here: of its records only what was never sealed can be read.
       addenda: publishedAddenda(source),
       isOwn: false,
@@ -43,7 +52,8 @@ export async function openLogs(loaded: LoadedConfig): Promise<FollowedLog[]> {
 async function openOwnLog(loaded: LoadedConfig): Promise<FollowedLog> {
   const dataDir = loaded.resolve(loaded.config.data)
   const source = await openLogSource(join(dataDir, 'log'))
-  const log = { source, keys: await readKeys(join(loaded.baseDir, VKEY_FILE)) }
+  const keys = await readKeys(join(loaded.baseDir, VKEY_FILE))
+  const log = { source, keys, origin: originOf(keys) }
   const addenda = openLocalAddenda(dataDir, log, await openUnsealingOf(loaded))
   return {
     ...log,
@@ -54,6 +64,11 @@ async function openOwnLog(loaded: LoadedConfig): Promise<FollowedLog> {
       source.close()
     },
   }
+}
+
+/** All keys of a log bear its name. */
+function originOf([key]: readonly VerifierKey[]): string {
+  return key?.name ?? ''
 }
 
 /** One a line. */

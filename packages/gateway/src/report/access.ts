@@ -57,7 +57,8 @@ export function readStated(headers: Headers): Stated {
 }
 
 /**
- * The access that a request reads by: the role that it names, else the widest that needs nothing which is missing, else the widest.
+ * The access that a request reads by: the role that it names, else the widest, and of those one that shows what is sealed where all is
+ * stated that it asks for.
  * @throws {ReportError} `REPORT_ROLE` when the reader holds no such role, or none
  */
 export function chooseAccess(accesses: readonly ReadAccess[], stated: Stated): ReadAccess {
@@ -72,7 +73,7 @@ export function chooseAccess(accesses: readonly ReadAccess[], stated: Stated): R
       },
     )
   const { role } = stated
-  if (role === undefined) return held.find((access) => isMet(access, stated)) ?? widest
+  if (role === undefined) return widest
   const chosen = held.find((access) => access.role === role)
   if (chosen === undefined)
     throw new ReportError(
