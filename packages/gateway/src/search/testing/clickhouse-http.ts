@@ -27,6 +27,8 @@ export interface ClickHouseHttp {
   readonly denies?: string
   /** The user may only read. */
   readonly readonly?: boolean
+  /** It is the one server of a cluster of this name. Without Keeper: nothing is replicated, and nothing is distributed. */
+  readonly cluster?: string
   /** Statements that begin so are run and never answered: the connection is lost. */
   readonly losesAnswersOf?: string
 }
@@ -114,10 +116,12 @@ async function runStatement(asked: Asked, options: ClickHouseHttp): Promise<Buff
       ...asked.params.map(([name, value]) => `SET ${name} = ${quoted(value)}`),
       ...(options.readonly === true ? ['SET readonly = 2'] : []),
     ]
-    const sql =
+    const sql = clusterOfOne(
       options.version === undefined
         ? asked.sql
-        : asked.sql.replace('version()', quoted(options.version))
+        : asked.sql.replace('version()', quoted(options.version)),
+      options.cluster,
+    )
     const { stream } = await connection.exec({ query: `${before.join('; ')}; ${sql}` })
     const pieces: Uint8Array[] = []
     for await (const piece of stream) pieces.push(piece as Uint8Array)
@@ -125,6 +129,21 @@ async function runStatement(asked: Asked, options: ClickHouseHttp): Promise<Buff
   } finally {
     await connection.close()
   }
+}
+
+/** What a cluster of one server without Keeper makes of a statement. */
+function clusterOfOne(sql: string, cluster: string | undefined): string {
+  if (cluster === undefined) return sql
+  const name = quoted(cluster)
+  return sql
+    .replace(` ON CLUSTER ${name}`, '')
+    .replace(/Replicated(\w*MergeTree)\('[^']*', '\{replica\}'(?:, )?/, '$1(')
+    .replace(
+      / AS \S+\s+ENGINE = Distributed\('[^']*', ('[^']*', '[^']*'), .*\)$/s,
+      ' ENGINE = Alias($1)',
+    )
+    .replaceAll(/cluster(?:AllReplicas)?\('[^']*', (\w+), (\w+)\)/g, '$1.$2')
+    .replace(/^SYSTEM SYNC REPLICA.*$/s, 'SELECT 1')
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {
