@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -14,6 +14,7 @@ import { setUp } from './running-up.ts'
 import type { Setup } from './running-up.ts'
 
 const PASSWORD = 'correct horse battery staple'
+const PAGE = 'docs/how-to/use-a-clickhouse-server.md'
 /** How long what was asked of the gateway may take to be found. */
 const FOUND_MS_MAX = 30_000
 
@@ -131,4 +132,21 @@ test('an index on a server is made anew while no reader runs', async (t) => {
   await found(setup, 1)
   again.process.kill('SIGTERM')
   assert.equal(await again.exit, 0, again.stderr())
+})
+
+test('what the page tells an administrator to say is read by ClickHouse', async (t) => {
+  const { url } = await temporaryClickHouse(t)
+  const page = await readFile(join(import.meta.dirname, `../../${PAGE}`), 'utf8')
+  const statements = [...page.matchAll(/^```sql\n(.*?)^```$/gms)].flatMap(([, sql = '']) =>
+    sql.split(';').filter((statement) => statement.trim() !== ''),
+  )
+  assert.ok(statements.length >= 7)
+  for (const sql of statements) {
+    const response = await fetch(url, {
+      method: 'POST',
+      body: `EXPLAIN AST ${sql}`,
+      headers: { authorization: `Basic ${btoa('default:')}` },
+    })
+    assert.equal(response.status, 200, `${sql}: ${await response.text()}`)
+  }
 })
