@@ -37,7 +37,7 @@ import { openSavedQuestions } from './reader/saved-questions.ts'
 import { apiRoutes, createApi } from './report.ts'
 import type { Index } from './search.ts'
 
-export { isRebuilt } from './reader/index-place.ts'
+export { hasRebuilt } from './reader/index-place.ts'
 export { reindex } from './reader/reindex.ts'
 
 /** A running reader. */

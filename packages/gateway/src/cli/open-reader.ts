@@ -4,7 +4,7 @@
  */
 import { constants, setPriority } from 'node:os'
 import type { LoadedConfig } from '../config.ts'
-import { isRebuilt, startReader } from '../reader.ts'
+import { hasRebuilt, startReader } from '../reader.ts'
 import type { Opened } from './commands/processes.ts'
 import { program } from './program.ts'
 import { openReloader, watchFiles } from './reloader.ts'
@@ -22,7 +22,7 @@ export async function openReader(loaded: LoadedConfig, io: Io): Promise<Opened> 
   const watching = watchFiles(loaded, reloader)
   const { promise: ended, resolve } = Promise.withResolvers<void>()
   const looking = setInterval(() => {
-    if (!isRebuilt(loaded.resolve(loaded.config.data))) return
+    if (!hasRebuilt(loaded)) return
     clearInterval(looking)
     say(io, 'countersign: the index was made anew: the reader ends, to be started again with it')
     resolve()

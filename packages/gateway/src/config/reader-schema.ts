@@ -41,7 +41,9 @@ const access = z.strictObject({
 const index = z.strictObject({
   url: z
     .url({ protocol: /^https?$/ })
-    .describe('A ClickHouse server, or any of a cluster: http or https, with its port.'),
+    .describe(
+      'A ClickHouse server (26.2 or newer), or any of a cluster: http or https, with its port.',
+    ),
   user: z.string().min(1).default('default').describe('The user who writes rows and asks.'),
   password: path.optional().describe('File that holds the password of the user, and nothing else.'),
   database: z
@@ -54,7 +56,9 @@ const index = z.strictObject({
     .describe('The database of the tables; made when it is not there.'),
   ca: path
     .optional()
-    .describe('PEM file of authorities for an https server; the system store by default.'),
+    .describe(
+      'PEM file of authorities for an https server; the public ones that Node.js knows by default.',
+    ),
   cluster: z
     .string()
     .regex(
@@ -90,7 +94,7 @@ export const reader = z.strictObject({
   index: index
     .optional()
     .describe(
-      'Where rows are kept. Absent: in the reader’s own process, in `index` of the data folder.',
+      'Where rows are kept. Absent: in the reader’s own process, in `index` of the data folder. One reader writes an index.',
     ),
   logs: z
     .array(

@@ -1,11 +1,18 @@
 /** Where the index of a configuration lies: in this process, beside the log, or on a server of ClickHouse. */
+import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
+import { readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { LoadedConfig } from '../config.ts'
 import { systemClock, takeLock } from '../platform.ts'
-import { INDEX_LOCK, openAnswers, openEmbeddedEngine, openIndex } from '../search.ts'
-import type { Engine, Index } from '../search.ts'
+import {
+  INDEX_LOCK,
+  openAnswers,
+  openEmbeddedEngine,
+  openIndex,
+  openIndexServer,
+} from '../search.ts'
+import type { Index, IndexOptions } from '../search.ts'
 import { messageOf, ReaderError } from './errors.ts'
 
 /** Folder of the index within the data folder; and the one that `reindex` makes beside it. */
@@ -16,20 +23,30 @@ const REPLACED_FOLDER = 'index.replaced'
 /** Written last: what `reindex` did not finish never takes the place of anything. */
 export const REBUILT_MARK = 'complete'
 
-/** Opens the index of the configuration. @throws {SearchError | ReaderError} */
-export async function openIndexOf(loaded: LoadedConfig): Promise<Index> {
-  const dataDir = loaded.resolve(loaded.config.data)
-  await takeRebuilt(dataDir)
-  return await indexIn(loaded, join(dataDir, INDEX_FOLDER))
+/** Whether the index of a configuration is kept by a server of ClickHouse. */
+export function isElsewhere({ config }: LoadedConfig): boolean {
+  return config.reader.index !== undefined
 }
 
-/** Opens the index in a folder, or on the server that the configuration names. @throws {SearchError} */
-export async function indexIn(loaded: LoadedConfig, folder: string): Promise<Index> {
+/** Opens the index of the configuration. @throws {SearchError | ReaderError} */
+export async function openIndexOf(loaded: LoadedConfig): Promise<Index> {
+  if (isElsewhere(loaded)) return await indexIn(loaded, 'server')
+  const dataDir = loaded.resolve(loaded.config.data)
+  await takeRebuilt(dataDir)
+  return await indexIn(loaded, { folder: join(dataDir, INDEX_FOLDER) })
+}
+
+/** A folder; or the server that the configuration names, with what is there or with nothing. */
+type Place = { readonly folder: string } | 'server' | 'server, emptied'
+
+/** Opens the index in a place. @throws {SearchError | ReaderError} */
+export async function indexIn(loaded: LoadedConfig, place: Place): Promise<Index> {
   const { limits } = loaded.config.reader
-  const engine = await engineOf(loaded, folder)
+  const { engine, placement } = await engineIn(loaded, place)
   try {
     return await openIndex({
       engine,
+      ...(placement === undefined ? {} : { placement }),
       answers: (over) =>
         openAnswers(over, {
           clock: systemClock,
@@ -42,12 +59,43 @@ export async function indexIn(loaded: LoadedConfig, folder: string): Promise<Ind
   }
 }
 
-async function engineOf(_loaded: LoadedConfig, folder: string): Promise<Engine> {
-  return await openEmbeddedEngine(folder)
+async function engineIn(
+  loaded: LoadedConfig,
+  place: Place,
+): Promise<Pick<IndexOptions, 'engine' | 'placement'>> {
+  if (typeof place === 'object') return { engine: await openEmbeddedEngine(place.folder) }
+  const { index } = loaded.config.reader
+  assert(index !== undefined, 'the configuration names a server')
+  const { url, user, database, password, ca, cluster } = index
+  return await openIndexServer({
+    url,
+    user,
+    database,
+    clock: systemClock,
+    isEmptied: place === 'server, emptied',
+    ...(cluster === undefined ? {} : { cluster }),
+    ...(password === undefined
+      ? {}
+      : { password: (await read(loaded, password)).toString().trim() }),
+    ...(ca === undefined ? {} : { ca: await read(loaded, ca) }),
+  })
+}
+
+async function read(loaded: LoadedConfig, file: string): Promise<Buffer> {
+  const path = loaded.resolve(file)
+  try {
+    return await readFile(path)
+  } catch (cause) {
+    throw new ReaderError('READER_IO', `could not read ${path}: ${messageOf(cause)}`, { cause })
+  }
 }
 
 /** Whether an index that was made anew waits to be taken. */
-export function isRebuilt(dataDir: string): boolean {
+export function hasRebuilt(loaded: LoadedConfig): boolean {
+  return !isElsewhere(loaded) && isRebuilt(loaded.resolve(loaded.config.data))
+}
+
+function isRebuilt(dataDir: string): boolean {
   return existsSync(join(dataDir, REBUILT_FOLDER, REBUILT_MARK))
 }
 

@@ -1,6 +1,9 @@
 /**
  * Makes the index anew from the logs, beside the one that is in use, and has it take that one's place when it is whole. Until then
  * questions are answered by the old one. Cut off anywhere, it leaves the old one and a folder that the next run removes.
+ *
+ * On a server it empties the index and fills it, which needs the right to write that a running reader has. Cut off, it leaves an index
+ * that ends earlier, and the reader reads on from there.
  */
 import { existsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
@@ -12,7 +15,7 @@ import { INDEX_LOCK, openIndexer, SearchError } from '../search.ts'
 import type { Index } from '../search.ts'
 import { messageOf, ReaderError } from './errors.ts'
 import { takeRecords } from './follow-log.ts'
-import { indexIn, REBUILT_FOLDER, REBUILT_MARK } from './index-place.ts'
+import { indexIn, isElsewhere, REBUILT_FOLDER, REBUILT_MARK } from './index-place.ts'
 import { lastDayOf, letGo } from './let-go.ts'
 import { openLogs } from './logs.ts'
 import type { FollowedLog } from './logs.ts'
@@ -37,17 +40,19 @@ export interface Reindexed {
 }
 
 /**
- * @returns undefined when `signal` aborted: then nothing has changed.
- * @throws {SearchError | FollowError | ReaderError} then nothing has changed
+ * @returns undefined when `signal` aborted: then nothing has changed, or on a server less is there.
+ * @throws {SearchError | FollowError | ReaderError} then nothing has changed; `SEARCH_IN_USE` where a reader writes to the server.
  */
 export async function reindex(
   loaded: LoadedConfig,
   options: ReindexOptions,
 ): Promise<Reindexed | undefined> {
+  if (isElsewhere(loaded))
+    return await make(loaded, await indexIn(loaded, 'server, emptied'), options)
   const folder = join(loaded.resolve(loaded.config.data), REBUILT_FOLDER)
   await clear(folder)
   try {
-    const made = await make(loaded, folder, options)
+    const made = await make(loaded, await indexIn(loaded, { folder }), options)
     // Last of all: without it nobody takes the folder for an index.
     if (made !== undefined) await writeFile(join(folder, REBUILT_MARK), '')
     else await rm(folder, { recursive: true, force: true })
@@ -78,12 +83,12 @@ async function clear(folder: string): Promise<void> {
 
 async function make(
   loaded: LoadedConfig,
-  folder: string,
+  index: Index,
   options: ReindexOptions,
 ): Promise<Reindexed | undefined> {
-  const index = await indexIn(loaded, folder)
-  const logs = await openLogs(loaded)
+  let logs: readonly FollowedLog[] = []
   try {
+    logs = await openLogs(loaded)
     for (const log of logs) {
       await readWhole(log, { loaded, index, options })
       if (options.signal.aborted) return undefined

@@ -6,6 +6,10 @@ interface Circumstances {
   readonly silentMs?: number | undefined
   /** Whoever asked is gone. */
   readonly gaveUp?: boolean
+  /** Somebody asked it, with limits: what takes too long then is theirs to ask otherwise. */
+  readonly isQuestion?: boolean
+  /** Host and port of ClickHouse; absent in process. */
+  readonly place?: string | undefined
 }
 
 /** Too much was asked. */
@@ -22,6 +26,9 @@ const LIMITS: ReadonlySet<string> = new Set([
 ])
 
 const FULL_HINT = 'nothing is lost: the log has it all. Free some space, and the reader goes on'
+
+const AWAY_HINT =
+  'requests pass and are recorded as ever; the reader goes on by itself when ClickHouse is back'
 
 /** What to try next, by ClickHouse's name of the error. */
 const HINTS: Readonly<Record<string, string>> = {
@@ -46,16 +53,23 @@ const NOBODY =
 
 export function errorOf(
   cause: unknown,
-  { silentMs, gaveUp = false }: Circumstances = {},
+  { silentMs, gaveUp = false, isQuestion = true, place }: Circumstances = {},
 ): SearchError {
   if (cause instanceof SearchError) return cause
   if (gaveUp) {
     return new SearchError('SEARCH_LIMIT', 'could not answer: whoever asked gave up', { cause })
   }
   if (silentMs !== undefined) {
-    return unavailable(`it did not answer within ${silentMs} ms`, cause)
+    return unavailable(`it did not answer within ${silentMs} ms`, { cause, place, hint: AWAY_HINT })
   }
-  return isClickHouseError(cause) ? fromClickHouse(cause) : fromTheWay(cause)
+  return isClickHouseError(cause)
+    ? fromClickHouse(cause, { isQuestion, place })
+    : fromTheWay(cause, place)
+}
+
+/** Whether ClickHouse itself said that it failed. Otherwise nobody knows what became of the statement. */
+export function isAnswered({ cause }: SearchError): boolean {
+  return isClickHouseError(cause)
 }
 
 /** The client's class; chdb has one of its own of the same shape. */
@@ -76,22 +90,26 @@ function isClickHouseError(cause: unknown): cause is ClickHouseError {
   )
 }
 
-function fromClickHouse(cause: ClickHouseError): SearchError {
+function fromClickHouse(
+  cause: ClickHouseError,
+  { isQuestion, place }: Pick<Circumstances, 'isQuestion' | 'place'>,
+): SearchError {
   const { type, code, message } = cause
-  if (LIMITS.has(type)) {
+  if (isQuestion === true && LIMITS.has(type)) {
     return new SearchError('SEARCH_LIMIT', `could not answer: ${limitOf(type)}`, {
       cause,
       hint: 'ask about less time, or fewer groups',
     })
   }
   if (type === 'NOT_ENOUGH_SPACE' || /No space left on device|errno: 28\b/.test(message)) {
-    return new SearchError('SEARCH_FULL', 'could not write the index: its disk is full', {
+    const whose = place === undefined ? 'its disk' : `the disk of ClickHouse at ${place}`
+    return new SearchError('SEARCH_FULL', `could not write the index: ${whose} is full`, {
       cause,
       hint: FULL_HINT,
     })
   }
   const said = QUOTED.has(type) ? `: ${firstLine(message)}` : ''
-  return unavailable(`it said ${type} (${code})${said}`, cause, HINTS[type])
+  return unavailable(`it said ${type} (${code})${said}`, { cause, place, hint: HINTS[type] })
 }
 
 function limitOf(type: string): string {
@@ -111,33 +129,32 @@ function limitOf(type: string): string {
 }
 
 /** Nobody there, no certificate, or somebody who is no ClickHouse. */
-function fromTheWay(cause: unknown): SearchError {
+function fromTheWay(cause: unknown, place: string | undefined): SearchError {
   const code = codeOf(cause)
   const text = cause instanceof Error ? cause.message : String(cause)
+  const said = (what: string, hint: string): SearchError =>
+    unavailable(what, { cause, place, hint })
   if (code !== undefined && NOBODY.test(code))
-    return unavailable(`nobody answers there (${code})`, cause)
+    return said(`nobody answers there (${code})`, AWAY_HINT)
   if (code !== undefined && /CERT|SELF_SIGNED|UNABLE_TO_|ALTNAME/.test(code)) {
-    return unavailable(
+    return said(
       `its certificate is not trusted (${code})`,
-      cause,
       'check reader.index.ca and the name in reader.index.url',
     )
   }
   if (code !== undefined && /^(EPROTO|ERR_SSL_|HPE_)/.test(code)) {
-    return unavailable(
+    return said(
       `what answers there does not speak the protocol (${code})`,
-      cause,
       'check scheme and port of reader.index.url',
     )
   }
   if (code === undefined && text.startsWith('Timeout error'))
-    return unavailable('it did not answer in time', cause)
+    return said('it did not answer in time', AWAY_HINT)
   if (/aborted|socket hang up|premature/i.test(text))
-    return unavailable('it hung up before its answer ended', cause)
+    return said('it hung up before its answer ended', AWAY_HINT)
   // Attacker-controlled: whatever stands at that address may answer anything, also what this process must not repeat.
-  return unavailable(
+  return said(
     'what answered is no ClickHouse',
-    cause,
     'check reader.index.url: it names the HTTP interface, usually port 8123 or 8443',
   )
 }
@@ -148,8 +165,15 @@ function codeOf(cause: unknown): string | undefined {
   return undefined
 }
 
-function unavailable(what: string, cause: unknown, hint?: string): SearchError {
-  return new SearchError('SEARCH_UNAVAILABLE', `could not use ClickHouse: ${what}`, {
+interface Unavailable {
+  readonly cause: unknown
+  readonly place: string | undefined
+  readonly hint: string | undefined
+}
+
+function unavailable(what: string, { cause, place, hint }: Unavailable): SearchError {
+  const at = place === undefined ? '' : ` at ${place}`
+  return new SearchError('SEARCH_UNAVAILABLE', `could not use ClickHouse${at}: ${what}`, {
     cause,
     ...(hint === undefined ? {} : { hint }),
   })

@@ -1,4 +1,5 @@
 /** An engine over the client of ClickHouse's authors, whatever carries its statements. */
+import { randomUUID } from 'node:crypto'
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Engine, QueryLimits, Row, Statement } from './engine.ts'
 import { errorOf } from './clickhouse-error.ts'
@@ -19,23 +20,36 @@ export interface Patience {
   readonly graceMs: number
 }
 
-/** Wraps an open client; closing the engine closes it. @param patience absent in process, where nothing can get lost */
+/** Settings of ClickHouse, by name. */
+export type Settings = Readonly<Record<string, string | number>>
+
+/** How a client is used. In process nothing can get lost, and nothing of it is said. */
+export interface ClientUse {
+  readonly patience?: Patience
+  /** Where it is, for messages: host and port. */
+  readonly place?: string
+  /** Said with each statement, and with each insert. */
+  readonly settings?: Settings
+  readonly insertSettings?: Settings
+}
+
+/** Wraps an open client; closing the engine closes it. */
 export function clientEngine(
   client: ClickHouseClient,
   kind: Engine['kind'],
-  patience?: Patience,
+  { patience, place, settings, insertSettings }: ClientUse = {},
 ): Engine {
   return {
     kind,
     command: (sql, statement) =>
-      waited({ forMs: patience?.commandMs, statement }, async (signal) => {
-        await client.command({ query: sql, ...optionsOf(statement, signal) })
+      waited({ forMs: patience?.commandMs, statement, place }, async (signal) => {
+        await client.command({ query: sql, ...optionsOf({ statement, signal, settings }) })
       }),
     async *rows(sql: string, statement?: Statement): AsyncGenerator<Row> {
       const forMs = patience === undefined ? undefined : queryMs(patience, statement?.limits)
-      const wait = waiting({ forMs, statement })
+      const wait = waiting({ forMs, statement, place })
       try {
-        const options = optionsOf(statement, wait.signal)
+        const options = optionsOf({ statement, signal: wait.signal, settings })
         const result = await client.query({ query: sql, format: 'JSONEachRow', ...options })
         for await (const batch of result.stream<Row>()) for (const row of batch) yield row.json()
       } catch (cause) {
@@ -45,14 +59,17 @@ export function clientEngine(
       }
     },
     insert: (table, rows, token) =>
-      waited({ forMs: patience?.insertMs }, async (signal) => {
+      waited({ forMs: patience?.insertMs, place }, async (signal) => {
         await client.insert({
           table,
           values: [...rows],
           format: 'JSONEachRow',
           clickhouse_settings: {
+            ...settings,
             ...settingsOf(NO_LIMITS),
-            insert_deduplication_token: token ?? '',
+            ...insertSettings,
+            // Without one of ours two equal blocks are two: one may be written again after its rows were deleted.
+            insert_deduplication_token: token ?? randomUUID(),
           },
           ...(signal === undefined ? {} : { abort_signal: signal }),
         })
@@ -65,14 +82,18 @@ function queryMs({ queryMs: usual, graceMs }: Patience, limits: QueryLimits | un
   return limits === undefined || limits.timeMs === 0 ? usual : limits.timeMs + graceMs
 }
 
-function optionsOf(
-  { params, limits = NO_LIMITS }: Statement = {},
-  signal?: AbortSignal,
-): Record<string, unknown> {
+interface Said {
+  readonly statement: Statement | undefined
+  readonly signal: AbortSignal | undefined
+  readonly settings: Settings | undefined
+}
+
+function optionsOf({ statement, signal, settings }: Said): Record<string, unknown> {
+  const { params, limits = NO_LIMITS } = statement ?? {}
   return {
     ...(params === undefined ? {} : { query_params: params }),
     ...(signal === undefined ? {} : { abort_signal: signal }),
-    clickhouse_settings: { ...ALWAYS, ...settingsOf(limits) },
+    clickhouse_settings: { ...ALWAYS, ...settings, ...settingsOf(limits) },
   }
 }
 
@@ -92,6 +113,7 @@ export function settingsOf({
 interface Wait {
   readonly forMs: number | undefined
   readonly statement?: Statement | undefined
+  readonly place: string | undefined
 }
 
 async function waited<T>(
@@ -109,7 +131,7 @@ async function waited<T>(
 }
 
 /** One signal for "whoever asked gave up" and "it takes too long", and which of them it was. */
-function waiting({ forMs, statement }: Wait): {
+function waiting({ forMs, statement, place }: Wait): {
   readonly signal: AbortSignal | undefined
   readonly errorOf: (cause: unknown) => Error
   readonly end: () => void
@@ -125,6 +147,8 @@ function waiting({ forMs, statement }: Wait): {
       errorOf(cause, {
         silentMs: late.signal.aborted ? forMs : undefined,
         gaveUp: statement?.signal?.aborted === true,
+        isQuestion: statement?.limits !== undefined,
+        place,
       }),
     end: () => {
       clearTimeout(timer)

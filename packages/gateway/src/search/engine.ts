@@ -24,6 +24,8 @@ export type Row = Readonly<Record<string, unknown>>
 /** @throws {SearchError} from each: `SEARCH_UNAVAILABLE` when ClickHouse cannot be reached, `SEARCH_FULL` when its disk is. */
 export interface Engine {
   readonly kind: 'embedded' | 'server'
+  /** Grows when others may have written in between: what was known of the tables is old. Absent where they cannot. */
+  readonly generation?: number
   /** Runs a statement that answers nothing. */
   command(sql: string, statement?: Statement): Promise<void>
   /** The rows of an answer as they come, one object a row. */

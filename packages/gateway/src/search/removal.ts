@@ -57,8 +57,8 @@ async function erase(tables: Tables, origin: string, leaves: readonly LeafRun[])
 async function partitions({ engine, placement }: Tables): Promise<readonly Partition[]> {
   const found: Partition[] = []
   for await (const row of engine.rows(
-    `SELECT partition, sum(rows) AS held, sum(bytes_on_disk) AS bytes FROM system.parts
-      WHERE active AND ${isTable(placement, TRANSACTIONS)} GROUP BY partition ORDER BY partition`,
+    `SELECT partition, sum(rows) AS held, sum(bytes_on_disk) AS bytes
+      FROM ${placement.parts(TRANSACTIONS, 'each shard')} AND active GROUP BY partition ORDER BY partition`,
   )) {
     const dropAfter = String(row['partition'])
     found.push({
@@ -131,6 +131,7 @@ async function dropOpen(
 
 /** Waits until the files of parts that are replaced by now are gone. Those of later ones were made of parts without the content. */
 async function removeOldParts(tables: Tables, table: string): Promise<void> {
+  const { engine, placement } = tables
   let old = await oldParts(tables, table)
   for (let waitedMs = 0; old.size > 0; waitedMs += LOOK_AGAIN_MS) {
     if (waitedMs > REMOVAL_MS_MAX) {
@@ -140,7 +141,7 @@ async function removeOldParts(tables: Tables, table: string): Promise<void> {
         { hint: 'what was erased is in no answer; try again, so that it is in no file' },
       )
     }
-    await cleanUp(tables, table)
+    for (const sql of placement.cleanUp(table)) await engine.command(sql)
     const still = await oldParts(tables, table)
     old = new Set([...old].filter((name) => still.has(name)))
     if (old.size > 0) await pause(LOOK_AGAIN_MS)
@@ -150,19 +151,8 @@ async function removeOldParts(tables: Tables, table: string): Promise<void> {
 async function oldParts({ engine, placement }: Tables, table: string): Promise<Set<string>> {
   const names = new Set<string>()
   for await (const { name } of engine.rows(
-    `SELECT name FROM system.parts WHERE NOT active AND ${isTable(placement, table)}`,
+    `SELECT concat(hostName(), ' ', name) AS name FROM ${placement.parts(table, 'each replica')} AND NOT active`,
   ))
     names.add(String(name))
   return names
-}
-
-/** Dropping a partition that is not there makes ClickHouse clean up now, and not when its own turn comes. */
-async function cleanUp({ engine, placement }: Tables, table: string): Promise<void> {
-  await engine.command(
-    `ALTER TABLE ${placement.local(table)}${placement.onCluster} DROP PARTITION ID 'none'`,
-  )
-}
-
-function isTable({ local }: Placement, table: string): string {
-  return `database = currentDatabase() AND table = '${local(table)}'`
 }

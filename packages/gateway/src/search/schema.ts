@@ -14,14 +14,30 @@ export interface Placement {
   readonly above: (table: string) => readonly string[]
   /** The name of the table that holds the rows of `table` on each server. */
   readonly local: (table: string) => string
+  /** Settings of tables beside those that all have, each with a comma before it. */
+  readonly tableSettings: string
+  /** What follows FROM to list the parts of `table`: of one replica of each shard, or of all replicas. */
+  readonly parts: (table: string, of: 'each shard' | 'each replica') => string
+  /** Statements that have to run before a mutation of `table` whose condition reads tables; and its settings, with a comma before them. */
+  readonly reading: {
+    readonly before: (table: string) => readonly string[]
+    readonly settings: string
+  }
+  /** Statements that make ClickHouse remove old parts of `table` now; none where it does so soon enough. */
+  readonly cleanUp: (table: string) => readonly string[]
 }
 
-/** One server, or this process. */
+/** This process. */
 export const singlePlacement: Placement = {
   onCluster: '',
   engine: (_table, engine) => engine,
   above: () => [],
   local: (table) => table,
+  tableSettings: '',
+  parts: (table) => `system.parts WHERE database = currentDatabase() AND table = '${table}'`,
+  reading: { before: () => [], settings: '' },
+  // Dropping a partition that is not there makes ClickHouse clean up now, and not when its own turn comes.
+  cleanUp: (table) => [`ALTER TABLE ${table} DROP PARTITION ID 'none'`],
 }
 
 /** Ended transactions; one row each. */
@@ -32,12 +48,14 @@ export const OPEN = 'open_intents'
 export const PROGRESS = 'progress'
 /** Which migrations were made. */
 export const VERSIONS = 'schema_versions'
+/** On a server: which reader writes. */
+export const LEASES = 'reader_leases'
 
 /**
  * What is acknowledged survives a loss of power: parts are on disk before the progress that stands on them is, also merged ones,
  * so that the parts they replace may go at once, and with them what was erased from them. Costs 2 ms an insert.
  */
-const SETTINGS = `SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
+const DURABLE = `fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
   min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 1`
 
 export interface Migration {
@@ -48,7 +66,8 @@ export interface Migration {
 export const migrations: readonly Migration[] = [{ version: 1, statements: firstTables }]
 
 function firstTables(placement: Placement): string[] {
-  const { onCluster, engine, local, above } = placement
+  const { onCluster, engine, local, above, tableSettings } = placement
+  const settings = `SETTINGS ${DURABLE}${tableSettings}`
   const columns = fieldNames.map((field) => {
     const { name, type } = columnOf(field)
     return `${name} ${type}`
@@ -68,16 +87,16 @@ function firstTables(placement: Placement): string[] {
       INDEX by_leaf leaf TYPE minmax GRANULARITY 1,
       INDEX by_words ${wordsSql('open')} TYPE text(tokenizer = 'splitByNonAlpha') GRANULARITY 1,
       INDEX by_sealed_words ${wordsSql('sealed')} TYPE text(tokenizer = 'splitByNonAlpha') GRANULARITY 1
-    ) ENGINE = ${engine(TRANSACTIONS, 'MergeTree()')} PARTITION BY drop_after ORDER BY (time, origin, leaf) ${SETTINGS}`,
+    ) ENGINE = ${engine(TRANSACTIONS, 'MergeTree()')} PARTITION BY drop_after ORDER BY (time, origin, leaf) ${settings}`,
     ),
     ...create(
       OPEN,
       `(${columns.join(', ')}, drop_after Date, version UInt64, gone UInt8
-    ) ENGINE = ${engine(OPEN, 'ReplacingMergeTree(version, gone)')} ORDER BY (origin, id) ${SETTINGS}`,
+    ) ENGINE = ${engine(OPEN, 'ReplacingMergeTree(version, gone)')} ORDER BY (origin, id) ${settings}`,
     ),
     ...create(
       PROGRESS,
-      `(origin String, next UInt64) ENGINE = ${engine(PROGRESS, 'ReplacingMergeTree(next)')} ORDER BY origin ${SETTINGS}`,
+      `(origin String, next UInt64) ENGINE = ${engine(PROGRESS, 'ReplacingMergeTree(next)')} ORDER BY origin ${settings}`,
     ),
   ]
 }

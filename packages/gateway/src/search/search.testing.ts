@@ -32,7 +32,7 @@ export async function temporaryEngine(t: Pick<TestContext, 'after'>): Promise<En
 }
 
 /** For tests that only write. */
-const noAnswers = (): Answers => {
+export const noAnswers = (): Answers => {
   const refuse = (): never => {
     throw new Error('this test asks nothing')
   }

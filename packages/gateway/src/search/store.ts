@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import { rowOf } from './columns.ts'
 import type { Engine } from './engine.ts'
+import { SearchError } from './errors.ts'
 import { recover, sweep } from './recovery.ts'
 import type { Found } from './recovery.ts'
 import { rowsOf } from './read-rows.ts'
@@ -28,10 +29,14 @@ export interface StoreOptions {
 
 interface Store extends StoreOptions {
   /** What is known of each log. None after an attempt that failed: then the tables say. */
-  readonly logs: Map<string, Found>
+  readonly logs: Map<string, Known>
   /** Of this process alone: what another one inserted is found by its leaves. */
   readonly nonce: string
   marks: number
+}
+
+interface Known extends Found {
+  readonly generation: number | undefined
 }
 
 /** The writing of rows. */
@@ -44,41 +49,69 @@ export function openStore(options: StoreOptions): Pick<Index, 'next' | 'waiting'
   }
 }
 
-async function known(store: Store, origin: string): Promise<Found> {
-  const found = store.logs.get(origin) ?? (await recover(store, origin))
+async function known(store: Store, origin: string): Promise<Known> {
+  const { generation } = store.engine
+  const there = store.logs.get(origin)
+  if (there !== undefined && there.generation === generation) return there
+  const found = { ...(await recover(store, origin)), generation }
   store.logs.set(origin, found)
   return found
 }
 
 async function write(store: Store, batch: Batch): Promise<void> {
-  const { engine, logs } = store
+  const { logs } = store
   const { origin, next } = batch
   const found = await known(store, origin)
   // From here on until the end, nobody knows what landed: an attempt that failed may have, and the next one looks.
   logs.delete(origin)
+  const engine = inGeneration(store.engine, found.generation)
+  const guarded = { ...store, engine }
   if (found.next < next) {
-    await insertOpen(engine, batch)
+    await insertOpen(engine, batch, found)
     // A crash here: these intents lie at or after the progress. Recovery deletes them, and they are read again.
-    await insertEnded(store, batch, found)
+    await insertEnded(guarded, batch, found)
     // A crash here, or among the days: the rows that landed lie at or after the progress, and are skipped by their leaves.
     await engine.insert(PROGRESS, [{ origin, next }])
   }
   // A crash here: intents that ended still wait. Questions leave them out, since their transaction is there; recovery deletes them.
   await markEnded(store, batch, found)
-  logs.set(origin, { next, landed: new Set([...found.landed].filter((leaf) => leaf >= next)) })
+  logs.set(origin, {
+    next,
+    landed: new Set([...found.landed].filter((leaf) => leaf >= next)),
+    generation: found.generation,
+  })
+}
+
+/** Writes only while nobody else could have written since. */
+function inGeneration(engine: Engine, generation: number | undefined): Pick<Engine, 'insert'> {
+  return {
+    async insert(table, rows, token) {
+      if (engine.generation !== generation) {
+        throw new SearchError(
+          'SEARCH_UNAVAILABLE',
+          'could not write the index: another reader could have written meanwhile',
+          { hint: 'the reader looks what is there, and goes on by itself' },
+        )
+      }
+      await engine.insert(table, rows, token)
+    },
+  }
 }
 
 /** Written twice, they are one: the later version replaces the earlier, and these are equal. */
-async function insertOpen(engine: Engine, { open }: Batch): Promise<void> {
-  if (open.length === 0) return
-  await engine.insert(
-    OPEN,
-    open.map(({ transaction, dropAfter }) => ({
+async function insertOpen(
+  engine: Pick<Engine, 'insert'>,
+  { open }: Batch,
+  { next: before }: Found,
+): Promise<void> {
+  const rows = open
+    .filter(({ transaction }) => transaction.index >= before)
+    .map(({ transaction, dropAfter }) => ({
       ...rowOf(transaction, dropAfter),
       version: versionOf(transaction.index),
       gone: 0,
-    })),
-  )
+    }))
+  if (rows.length > 0) await engine.insert(OPEN, rows)
 }
 
 /** A row of `open_intents` is replaced by its mark, and both by a later intent of the same id. */
@@ -87,13 +120,14 @@ function versionOf(intent: number): number {
 }
 
 async function insertEnded(
-  { engine, nonce }: Store,
+  { engine, nonce }: { readonly engine: Pick<Engine, 'insert'>; readonly nonce: string },
   { origin, next, ended }: Batch,
   { next: before, landed }: Found,
 ): Promise<void> {
   for (const [at, piece] of byDays(ended).entries()) {
     const rows = piece
-      .filter(({ transaction }) => !landed.has(transaction.index))
+      // What lies before the progress is there, whoever wrote it.
+      .filter(({ transaction: { index } }) => index >= before && !landed.has(index))
       .map(({ transaction, dropAfter }) => rowOf(transaction, dropAfter))
     if (rows.length === 0) continue
     // One token a piece, also when it is tried again: an insert that is still under way when its connection is lost counts once.

@@ -1,4 +1,4 @@
-/** `countersign reindex`: makes the index anew from the logs, beside the one in use. */
+/** `countersign reindex`: makes the index anew from the logs, beside the one in use; on a server in its place. */
 import { loadConfig } from '../../config.ts'
 import { reindex as makeIndex } from '../../reader.ts'
 import { readArguments } from '../arguments.ts'
@@ -18,6 +18,7 @@ export const reindex: Command = async (args, io) => {
     },
   })
   const loaded = await loadConfig(values.config)
+  const isOnServer = loaded.config.reader.index !== undefined
   const stop = new AbortController()
   const forget = onStopSignal(() => stop.abort())
   const progress = openCopyProgress(io)
@@ -29,7 +30,12 @@ export const reindex: Command = async (args, io) => {
     })
     progress.end()
     if (made === undefined) {
-      say(io, 'countersign: stopped: the index is the one that it was')
+      say(
+        io,
+        isOnServer
+          ? 'countersign: stopped: the index ends earlier, and the reader reads on from there'
+          : 'countersign: stopped: the index is the one that it was',
+      )
       return ANSWER_IS_NO
     }
     const seconds = (performance.now() - beganMs) / 1000
@@ -40,7 +46,12 @@ export const reindex: Command = async (args, io) => {
         io,
         `countersign: ${counted(transactions, 'transaction')} out of ${counted(records, 'record')} of ${counted(logs, 'log')} in ${seconds.toFixed(1)} s`,
       )
-      say(io, 'countersign: the reader takes the new index within seconds, or when it is started')
+      say(
+        io,
+        isOnServer
+          ? 'countersign: the reader goes on with it when it is started'
+          : 'countersign: the reader takes the new index within seconds, or when it is started',
+      )
     }
     return DONE
   } finally {
