@@ -1,7 +1,7 @@
 /** The same rows and questions in a PostgreSQL of this machine, started for it, asked over its socket by psql, which says how long each took. */
 import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
-import { chmodSync, mkdirSync, readdirSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -26,8 +26,10 @@ export async function measurePostgres(
   folder: string,
   { total, runs, say }: PeerOptions,
 ): Promise<PeerFigures> {
-  const [version] = readdirSync(ROOT).toSorted().toReversed()
-  const bin = join(ROOT, version ?? '', 'bin')
+  const [version] = existsSync(ROOT) ? readdirSync(ROOT).toSorted().toReversed() : []
+  if (version === undefined)
+    throw new Error('could not measure PostgreSQL: none is here; apt-get install postgresql')
+  const bin = join(ROOT, version, 'bin')
   const data = join(folder, 'postgres')
   mkdirSync(data)
   // It refuses to run as root; then it runs as the user that its package made.

@@ -241,6 +241,7 @@ async function openFront(
       live,
       questions: await openSavedQuestions(join(stateDir, 'questions.json')),
       rooms: write.rooms,
+      origin: config.origin,
       inForce: () => inForce.loaded,
       newId: write.newId,
       salt,

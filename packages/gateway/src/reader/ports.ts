@@ -32,6 +32,8 @@ export interface PortsOptions {
   readonly questions: SavedQuestions
   /** Where deliveries go on record. */
   readonly rooms: Pick<Rooms, 'append'>
+  /** Of the log that this reader's own records go to. */
+  readonly origin: string
   readonly inForce: () => LoadedConfig
   readonly newId: () => string
   readonly salt: () => Uint8Array
@@ -50,7 +52,7 @@ export function portsOf(options: PortsOptions): ReportPorts {
     language: languageOf(index, clock),
     trailOf,
     logs: logsOf(following, logOf),
-    origin: options.inForce().config.origin,
+    origin: options.origin,
     live: (signal) => transactionsOf(options, signal),
     questions: options.questions,
     readsOf: (which, page) => readsOf(which, page, { index, logOf }),

@@ -13,7 +13,7 @@ export const CURSOR_CHARACTERS_MAX = 4096
 /** Rows of an answer, where nobody says. */
 export const ROWS_DEFAULT = 100
 /** Measures, and fields to group by, of one aggregate. */
-export const MEASURES_MAX = 16
+export const MEASURES_MAX = 10
 export const GROUPING_MAX = 8
 
 export const fieldNames: readonly FieldName[] = Object.keys(transactionFields).filter(isFieldName)

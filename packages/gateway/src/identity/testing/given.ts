@@ -7,6 +7,7 @@ import type { LoadedConfig } from '../../config.ts'
 import { configSchema } from '../../config/schema.ts'
 import type { Clock } from '../../platform.ts'
 import { openIdentity } from '../open.ts'
+import type { Operator } from '../operator.ts'
 import type { Identity } from '../open.ts'
 
 /** A clock that stands still until it is moved. */
@@ -63,6 +64,7 @@ export interface Room extends AsyncDisposable {
 export async function openRoom(
   parts: Record<string, unknown>,
   prepare: (folder: string) => Promise<void> = () => Promise.resolve(),
+  operator?: Operator,
 ): Promise<Room> {
   const folder = await givenFolder()
   await prepare(folder.path)
@@ -72,6 +74,7 @@ export async function openRoom(
     clock,
     stateDir: join(folder.path, 'state'),
     fingerprintKey: new Uint8Array(32).fill(7),
+    ...(operator === undefined ? {} : { operator }),
   })
   return {
     identity,
