@@ -151,6 +151,29 @@ test('answers that are lost after an insert landed lose and double nothing', asy
   assert.deepEqual(await index.logs(), [{ origin: ORIGIN, next: 4, records: 4, transactions: 3 }])
 })
 
+test('nothing is written while a statement is still under way whose connection was lost', async (t) => {
+  const { options } = await started(t)
+  const engine = await opened(t, { ...options, patience: { commandMs: 100 } })
+  await indexOn(await opened(t, options))
+  const isLate = { code: 'SEARCH_UNAVAILABLE', message: /did not answer within 100 ms$/ }
+  await assert.rejects(engine.command('SELECT sleep(1.5)'), isLate)
+  const row = { origin: ORIGIN, next: 1 }
+  const isRunning = { code: 'SEARCH_UNAVAILABLE', message: /is still under way there$/ }
+  await assert.rejects(engine.insert('progress', [row]), isRunning)
+  await assert.rejects(allRows(engine, 'SELECT 1'), isRunning)
+  // Who asks need not wait for it.
+  assert.deepEqual(await allRows(engine, 'SELECT 1 AS one', { limits: LIMITS }), [{ one: 1 }])
+  const until = performance.now() + 20_000
+  for (;;) {
+    try {
+      await engine.insert('progress', [row])
+      break
+    } catch (error) {
+      assert.ok(performance.now() < until, String(error))
+    }
+  }
+})
+
 test('a server that is killed and started again is gone for a while, and then nothing is lost', async (t) => {
   const { server, options, folder } = await started(t)
   const engine = await opened(t, options)
