@@ -8,7 +8,7 @@ import { errorOf } from './clickhouse-error.ts'
 const ALWAYS = { output_format_json_quote_64bit_integers: 1 } as const
 
 /** Said with each statement: in process, a setting holds until another is said. */
-const NO_LIMITS: QueryLimits = { rowsMax: 0, timeMs: 0, memoryBytesMax: 0 }
+export const NO_LIMITS: QueryLimits = { rowsMax: 0, timeMs: 0, memoryBytesMax: 0 }
 
 /** How long to wait for whatever carries the statements; each ends with `SEARCH_UNAVAILABLE`. */
 export interface Patience {
@@ -97,7 +97,11 @@ function optionsOf({ statement, signal, settings }: Said): Record<string, unknow
   }
 }
 
-function settingsOf({ rowsMax, timeMs, memoryBytesMax }: QueryLimits): Record<string, string> {
+export function settingsOf({
+  rowsMax,
+  timeMs,
+  memoryBytesMax,
+}: QueryLimits): Record<string, string> {
   return {
     max_result_rows: String(rowsMax),
     result_overflow_mode: 'throw',

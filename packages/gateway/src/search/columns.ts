@@ -53,6 +53,10 @@ export const fieldNames: readonly FieldName[] = Object.keys(transactionFields).f
   isFieldName(name),
 )
 
+const columnNames: ReadonlyMap<string, string> = new Map(
+  fieldNames.map((field) => [field, nameOf(field)]),
+)
+
 export function columnOf(field: FieldName): Column {
   return { name: nameOf(field), type: typeOf(field) }
 }
@@ -130,8 +134,12 @@ export const sealedFields: readonly FieldName[] = fieldNames.filter(
 /** The row of a transaction. @param dropAfter the day after which retention drops it; never, when absent. */
 export function rowOf(transaction: Transaction, dropAfter: string | undefined): Row {
   const row: Record<string, unknown> = { drop_after: dropAfter ?? NEVER }
-  for (const [field, value] of Object.entries(transaction))
-    if (value !== undefined && isFieldName(field)) row[nameOf(field)] = value
+  const values: Readonly<Record<string, unknown>> = transaction
+  // Once a record: names are looked up and not made, and no list of pairs is.
+  for (const field of Object.keys(values)) {
+    const name = columnNames.get(field)
+    if (name !== undefined && values[field] !== undefined) row[name] = values[field]
+  }
   return row
 }
 

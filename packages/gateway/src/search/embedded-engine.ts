@@ -8,22 +8,23 @@
 import assert from 'node:assert/strict'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createClient } from '@clickhouse/client'
+import { createClient, parseError } from '@clickhouse/client'
 import { createChdbConnection } from 'chdb/connection'
 import { takeLock } from '../platform.ts'
 import type { Lock } from '../platform.ts'
-import { clientEngine } from './client-engine.ts'
+import { errorOf } from './clickhouse-error.ts'
+import { clientEngine, NO_LIMITS, settingsOf } from './client-engine.ts'
 import { embeddedConnections } from './embedded-connections.ts'
-import type { Connection } from './embedded-connections.ts'
-import type { Engine } from './engine.ts'
+import type { EmbeddedConnection, EmbeddedConnections } from './embedded-connections.ts'
+import type { Engine, Row } from './engine.ts'
 import { SearchError } from './errors.ts'
 
 /** Whoever holds the lock of this file in the folder of an index has it open. */
 export const INDEX_LOCK = 'reader.lock'
 
 /** The client and chdb each declare this same interface, and the compiler takes them for two. */
-function isConnection(value: unknown): value is Connection {
-  return typeof value === 'object' && value !== null && 'query' in value && 'insert' in value
+function isConnection(value: unknown): value is EmbeddedConnection {
+  return typeof value === 'object' && value !== null && 'query' in value && 'chdb' in value
 }
 
 /**
@@ -45,15 +46,24 @@ export async function openEmbeddedEngine(folder: string): Promise<Engine> {
 }
 
 function twoConnections(path: string, lock: Lock): Engine {
-  const writing = clientEngine(connect(path), 'embedded')
-  const asking = clientEngine(connect(path), 'embedded')
+  const writers = connect(path)
+  const writing = clientEngine(createClient({ connection: writers }), 'embedded')
+  const asking = clientEngine(createClient({ connection: connect(path) }), 'embedded')
   return {
     kind: 'embedded',
     command: (sql, statement) => writing.command(sql, statement),
     rows: (sql, statement) =>
       (statement?.limits === undefined ? writing : asking).rows(sql, statement),
     // One process and no replicas: an insert has landed or failed when it returns, and needs no token.
-    insert: (table, rows) => writing.insert(table, rows),
+    async insert(table, rows) {
+      if (rows.length === 0) return
+      try {
+        await writers.insertRows(table, encoded(rows), settingsOf(NO_LIMITS))
+      } catch (cause) {
+        // What chdb itself throws is a text; the client makes an error of it.
+        throw errorOf(parseError(cause instanceof Error ? cause.message : String(cause)))
+      }
+    },
     async close() {
       await asking.close()
       await writing.close()
@@ -62,13 +72,16 @@ function twoConnections(path: string, lock: Lock): Engine {
   }
 }
 
-function connect(path: string): ReturnType<typeof createClient> {
-  const open = (): Connection => {
+function encoded(rows: readonly Row[]): Uint8Array {
+  return Buffer.from(rows.map((row) => JSON.stringify(row)).join('\n'))
+}
+
+function connect(path: string): EmbeddedConnections {
+  return embeddedConnections(() => {
     const connection: unknown = createChdbConnection({ path })
     assert(isConnection(connection))
     return connection
-  }
-  return createClient({ connection: embeddedConnections(open) })
+  })
 }
 
 /** chdb would wait for ever, or spoil the folder. A lock of the kernel is gone with its process; the pid beside it is for people. */
