@@ -1,5 +1,6 @@
 /** What went wrong in ClickHouse, or on the way to it, in the words of this room. No message holds a value of a row or a secret. */
 import { SearchError } from './errors.ts'
+import { FREE_BYTES_MIN } from './schema.ts'
 
 interface Circumstances {
   /** It was given up after so long without an answer. */
@@ -25,7 +26,16 @@ const LIMITS: ReadonlySet<string> = new Set([
   'QUERY_WAS_CANCELLED',
 ])
 
-const FULL_HINT = 'nothing is lost: the log has it all. Free some space, and the reader goes on'
+/** What it wrote cannot be read any more. */
+const DAMAGED: ReadonlySet<string> = new Set([
+  'CORRUPTED_DATA',
+  'CHECKSUM_DOESNT_MATCH',
+  'CANNOT_READ_ALL_DATA',
+  'BAD_SIZE_OF_FILE_IN_DATA_PART',
+  'NO_FILE_IN_DATA_PART',
+])
+
+const FULL_HINT = `nothing is lost: the log has it all. Free some space, ${FREE_BYTES_MIN / 1024 ** 2} MiB at least, and the reader goes on`
 
 const AWAY_HINT =
   'requests pass and are recorded as ever; the reader goes on by itself when ClickHouse is back'
@@ -106,6 +116,12 @@ function fromClickHouse(
     return new SearchError('SEARCH_FULL', `could not write the index: ${whose} is full`, {
       cause,
       hint: FULL_HINT,
+    })
+  }
+  if (DAMAGED.has(type)) {
+    return new SearchError('SEARCH_SCHEMA', `could not read the index: it is damaged (${type})`, {
+      cause,
+      hint: "'countersign reindex' makes it anew",
     })
   }
   const said = QUOTED.has(type) ? `: ${firstLine(message)}` : ''

@@ -11,13 +11,14 @@ import type { SearchError } from './errors.ts'
 import { openIndexer } from './indexer.ts'
 import { openIndex } from './open-index.ts'
 import type { Index } from './rows.ts'
+import { FREE_BYTES_MIN } from './schema.ts'
 import { leafOf, logOf, noAnswers, openTestIndex, requestOf } from './search.testing.ts'
 import { openServerEngine } from './server-engine.ts'
 import { temporaryClickHouse } from './testing/clickhouse-server.ts'
 
-/** Room for the tables of ClickHouse, and for few rows. */
-const SMALL = 'size=12m'
-const LARGE = 'size=200m'
+/** Room for few rows beside the space that stays free. */
+const SMALL = `size=${FREE_BYTES_MIN + 8 * 1024 * 1024}`
+const LARGE = `size=${FREE_BYTES_MIN + 200 * 1024 * 1024}`
 const RECORDS = 400
 const ORIGIN = 'audit.example.com/1'
 
