@@ -261,6 +261,21 @@ test('whoever answers in place of ClickHouse is not believed and not repeated', 
   }
 })
 
+test('an old server that says no name of an error is understood by its number', async (t) => {
+  // As version 18.16 says it.
+  const old = createServer((_, response) => {
+    const said = 'Code: 193, e.displayText() = DB::Exception: Wrong password for user default'
+    response.writeHead(500).end(`${said}, e.what() = DB::Exception\n`)
+  }).listen(0, '127.0.0.1')
+  await once(old, 'listening')
+  t.after(() => old.close().closeAllConnections())
+  const { port } = old.address() as AddressInfo
+  const options = { url: `http://127.0.0.1:${port}`, user: 'u', password: 'p4ss', database: 'd' }
+  const { message, hint = '' } = await refusal(options)
+  assert.match(message, /at 127\.0\.0\.1:\d+: it said error 193$/)
+  assert.match(hint, /check reader\.index\.user/)
+})
+
 test('a server that never answers is given up', async (t) => {
   const silent = createServer(() => undefined).listen(0, '127.0.0.1')
   await once(silent, 'listening')
