@@ -74,11 +74,14 @@ async function engineIn(
     clock: systemClock,
     isEmptied: place === 'server, emptied',
     ...(cluster === undefined ? {} : { cluster }),
-    ...(password === undefined
-      ? {}
-      : { password: (await read(loaded, password)).toString().trim() }),
+    ...(password === undefined ? {} : { password: withoutNewline(await read(loaded, password)) }),
     ...(ca === undefined ? {} : { ca: await read(loaded, ca) }),
   })
+}
+
+/** An editor ends a file with a newline; anything else is of the password. */
+function withoutNewline(bytes: Buffer): string {
+  return bytes.toString().replace(/\r?\n$/, '')
 }
 
 async function read(loaded: LoadedConfig, file: string): Promise<Buffer> {

@@ -1,5 +1,6 @@
 /** What went wrong in ClickHouse, or on the way to it, in the words of this room. No message holds a value of a row or a secret. */
 import { SearchError } from './errors.ts'
+import { FREE_BYTES_MIN } from './schema.ts'
 
 interface Circumstances {
   /** It was given up after so long without an answer. */
@@ -25,14 +26,28 @@ const LIMITS: ReadonlySet<string> = new Set([
   'QUERY_WAS_CANCELLED',
 ])
 
-const FULL_HINT = 'nothing is lost: the log has it all. Free some space, and the reader goes on'
+/** What it wrote cannot be read any more. */
+const DAMAGED: ReadonlySet<string> = new Set([
+  'CORRUPTED_DATA',
+  'CHECKSUM_DOESNT_MATCH',
+  'CANNOT_READ_ALL_DATA',
+  'BAD_SIZE_OF_FILE_IN_DATA_PART',
+  'NO_FILE_IN_DATA_PART',
+])
+
+const FULL_HINT = `nothing is lost: the log has it all. Free some space, ${FREE_BYTES_MIN / 1024 ** 2} MiB at least, and the reader goes on`
 
 const AWAY_HINT =
   'requests pass and are recorded as ever; the reader goes on by itself when ClickHouse is back'
 
+const AUTHENTICATION_HINT = 'check reader.index.user, and the file that reader.index.password names'
+
+/** Unknown user, wrong password. */
+const OLD_AUTHENTICATION: ReadonlySet<string> = new Set(['192', '193', '194'])
+
 /** What to try next, by ClickHouse's name of the error. */
 const HINTS: Readonly<Record<string, string>> = {
-  AUTHENTICATION_FAILED: 'check reader.index.user, and the file that reader.index.password names',
+  AUTHENTICATION_FAILED: AUTHENTICATION_HINT,
   ACCESS_DENIED: 'the rights that the user needs are in docs/how-to/use-a-clickhouse-server.md',
   UNKNOWN_DATABASE: 'check reader.index.database',
   UNKNOWN_TABLE: "'countersign reindex' makes the index anew",
@@ -108,6 +123,12 @@ function fromClickHouse(
       hint: FULL_HINT,
     })
   }
+  if (DAMAGED.has(type)) {
+    return new SearchError('SEARCH_SCHEMA', `could not read the index: it is damaged (${type})`, {
+      cause,
+      hint: "'countersign reindex' makes it anew",
+    })
+  }
   const said = QUOTED.has(type) ? `: ${firstLine(message)}` : ''
   return unavailable(`it said ${type} (${code})${said}`, { cause, place, hint: HINTS[type] })
 }
@@ -152,6 +173,14 @@ function fromTheWay(cause: unknown, place: string | undefined): SearchError {
     return said('it did not answer in time', AWAY_HINT)
   if (/aborted|socket hang up|premature/i.test(text))
     return said('it hung up before its answer ended', AWAY_HINT)
+  // Versions that are too old for us say no name of an error.
+  const [, number] = /^Code: (\d{1,5})\b/.exec(text) ?? []
+  if (number !== undefined) {
+    return said(
+      `it said error ${number}`,
+      OLD_AUTHENTICATION.has(number) ? AUTHENTICATION_HINT : 'it may be an old version',
+    )
+  }
   // Attacker-controlled: whatever stands at that address may answer anything, also what this process must not repeat.
   return said(
     'what answered is no ClickHouse',

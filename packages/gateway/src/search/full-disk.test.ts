@@ -4,14 +4,21 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { serverPlacement } from './cluster-placement.ts'
 import { openEmbeddedEngine } from './embedded-engine.ts'
 import type { SearchError } from './errors.ts'
 import { openIndexer } from './indexer.ts'
-import { leafOf, logOf, openTestIndex, requestOf } from './search.testing.ts'
+import { openIndex } from './open-index.ts'
+import type { Index } from './rows.ts'
+import { FREE_BYTES_MIN } from './schema.ts'
+import { leafOf, logOf, noAnswers, openTestIndex, requestOf } from './search.testing.ts'
+import { openServerEngine } from './server-engine.ts'
+import { temporaryClickHouse } from './testing/clickhouse-server.ts'
 
-/** Room for the tables of ClickHouse, and for few rows. */
-const SMALL = 'size=12m'
-const LARGE = 'size=200m'
+/** Room for few rows beside the space that stays free. */
+const SMALL = `size=${FREE_BYTES_MIN + 8 * 1024 * 1024}`
+const LARGE = `size=${FREE_BYTES_MIN + 200 * 1024 * 1024}`
 const RECORDS = 400
 const ORIGIN = 'audit.example.com/1'
 
@@ -24,26 +31,49 @@ function noise(number: number): string {
   }).join('')
 }
 
-test('a full disk of the index is told as such, and the reader goes on when there is room', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'countersign-full-'))
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', SMALL, 'tmpfs', folder], { stdio: 'ignore' })
-  } catch {
-    await rm(folder, { recursive: true })
-    return t.skip('mounting a file system needs root')
-  }
-  t.after(async () => {
-    execFileSync('umount', ['-l', folder])
-    await rm(folder, { recursive: true })
+/** An index in a folder, closed with its test. */
+type Opening = (t: TestContext, folder: string) => Promise<Index>
+
+const openings: Readonly<Record<string, Opening>> = {
+  'in this process': async (t, folder) => {
+    const engine = await openEmbeddedEngine(folder)
+    t.after(() => engine.close())
+    return await openTestIndex(engine)
+  },
+  'on a server': async (t, folder) => {
+    const { url } = await temporaryClickHouse(t, { folder })
+    const engine = await openServerEngine({ url, user: 'default', database: 'records' })
+    t.after(() => engine.close())
+    return await openIndex({ engine, placement: serverPlacement, answers: noAnswers })
+  },
+}
+
+for (const [where, open] of Object.entries(openings)) {
+  test(`a full disk of an index ${where} is told as such, and the reader goes on when there is room`, async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'countersign-full-'))
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', SMALL, 'tmpfs', folder], { stdio: 'ignore' })
+    } catch {
+      await rm(folder, { recursive: true })
+      return t.skip('mounting a file system needs root')
+    }
+    try {
+      await fillAndGoOn(await open(t, join(folder, 'index')), folder)
+    } finally {
+      execFileSync('umount', ['-l', folder])
+      await rm(folder, { recursive: true })
+    }
+    return undefined
   })
-  const engine = await openEmbeddedEngine(join(folder, 'index'))
+}
+
+async function fillAndGoOn(index: Index, folder: string): Promise<void> {
   const records = logOf(
     Array.from({ length: RECORDS }, (_, at) => ({
       leaf: leafOf(at, 'single'),
       addenda: [requestOf({ path: `/orders/${noise(at)}` })],
     })),
   )
-  const index = await openTestIndex(engine)
   const readOn = async (): Promise<void> => {
     const indexer = await openIndexer({ index, origin: ORIGIN, dropAfterOf: () => undefined })
     for (const record of records.slice(indexer.next)) {
@@ -54,7 +84,10 @@ test('a full disk of the index is told as such, and the reader goes on when ther
   }
   await assert.rejects(readOn(), (error: SearchError) => {
     assert.equal(error.code, 'SEARCH_FULL', error)
-    assert.equal(error.message, 'could not write the index: its disk is full')
+    assert.match(
+      error.message,
+      /^could not write the index: (its disk|the disk of ClickHouse at localhost:\d+) is full$/,
+    )
     assert.match(error.hint ?? '', /nothing is lost/)
     return true
   })
@@ -62,6 +95,4 @@ test('a full disk of the index is told as such, and the reader goes on when ther
   await readOn()
   const [log] = await index.logs()
   assert.deepEqual([log?.next, log?.records], [RECORDS, RECORDS])
-  await engine.close()
-  return undefined
-})
+}

@@ -52,10 +52,16 @@ export const VERSIONS = 'schema_versions'
 export const LEASES = 'reader_leases'
 
 /**
+ * Free space at which nothing more is inserted: for the log, which may share the disk and goes first, and for merges. One that meets a
+ * disk without any space has been seen to leave a part that nobody can read.
+ */
+export const FREE_BYTES_MIN: number = 256 * 1024 * 1024
+
+/**
  * What is acknowledged survives a loss of power: parts are on disk before the progress that stands on them is, also merged ones,
  * so that the parts they replace may go at once, and with them what was erased from them. Costs 2 ms an insert.
  */
-const DURABLE = `fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
+const DURABLE = `min_free_disk_bytes_to_perform_insert = ${FREE_BYTES_MIN}, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
   min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 1`
 
 export interface Migration {

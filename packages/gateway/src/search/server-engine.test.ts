@@ -151,6 +151,29 @@ test('answers that are lost after an insert landed lose and double nothing', asy
   assert.deepEqual(await index.logs(), [{ origin: ORIGIN, next: 4, records: 4, transactions: 3 }])
 })
 
+test('nothing is written while a statement is still under way whose connection was lost', async (t) => {
+  const { options } = await started(t)
+  const engine = await opened(t, { ...options, patience: { commandMs: 100 } })
+  await indexOn(await opened(t, options))
+  const isLate = { code: 'SEARCH_UNAVAILABLE', message: /did not answer within 100 ms$/ }
+  await assert.rejects(engine.command('SELECT sleep(1.5)'), isLate)
+  const row = { origin: ORIGIN, next: 1 }
+  const isRunning = { code: 'SEARCH_UNAVAILABLE', message: /is still under way there$/ }
+  await assert.rejects(engine.insert('progress', [row]), isRunning)
+  await assert.rejects(allRows(engine, 'SELECT 1'), isRunning)
+  // Who asks need not wait for it.
+  assert.deepEqual(await allRows(engine, 'SELECT 1 AS one', { limits: LIMITS }), [{ one: 1 }])
+  const until = performance.now() + 20_000
+  for (;;) {
+    try {
+      await engine.insert('progress', [row])
+      break
+    } catch (error) {
+      assert.ok(performance.now() < until, String(error))
+    }
+  }
+})
+
 test('a server that is killed and started again is gone for a while, and then nothing is lost', async (t) => {
   const { server, options, folder } = await started(t)
   const engine = await opened(t, options)
@@ -236,6 +259,21 @@ test('whoever answers in place of ClickHouse is not believed and not repeated', 
     assert.equal(error.code, 'SEARCH_UNAVAILABLE')
     assert.doesNotMatch(`${error.message} ${error.hint}`, /secret/)
   }
+})
+
+test('an old server that says no name of an error is understood by its number', async (t) => {
+  // As version 18.16 says it.
+  const old = createServer((_, response) => {
+    const said = 'Code: 193, e.displayText() = DB::Exception: Wrong password for user default'
+    response.writeHead(500).end(`${said}, e.what() = DB::Exception\n`)
+  }).listen(0, '127.0.0.1')
+  await once(old, 'listening')
+  t.after(() => old.close().closeAllConnections())
+  const { port } = old.address() as AddressInfo
+  const options = { url: `http://127.0.0.1:${port}`, user: 'u', password: 'p4ss', database: 'd' }
+  const { message, hint = '' } = await refusal(options)
+  assert.match(message, /at 127\.0\.0\.1:\d+: it said error 193$/)
+  assert.match(hint, /check reader\.index\.user/)
 })
 
 test('a server that never answers is given up', async (t) => {

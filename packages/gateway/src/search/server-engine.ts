@@ -72,6 +72,9 @@ const ON_MOST_REPLICAS: Settings = {
 }
 const SEES_ALL: Settings = { select_sequential_consistency: 1, skip_unavailable_shards: 0 }
 
+/** A replica that is away makes tables when it is back. What has to be done by all says so itself: `mutations_sync`. */
+const ON_THOSE_THERE: Settings = { distributed_ddl_output_mode: 'throw_only_active' }
+
 /** What goes is what retention or an erasure lets go, however much it is. */
 const DROPS_ALL: Settings = { max_partition_size_to_drop: 0, max_table_size_to_drop: 0 }
 
@@ -93,7 +96,7 @@ export async function openServerEngine(options: ServerOptions): Promise<Engine> 
   const writing = connect(options, {
     database,
     connections: WRITES_AT_ONCE,
-    settings: { ...always, ...(cluster === undefined ? {} : SEES_ALL) },
+    settings: { ...always, ...(cluster === undefined ? {} : { ...SEES_ALL, ...ON_THOSE_THERE }) },
     insertSettings: {
       ...ONE_BLOCK,
       ...(cluster === undefined ? {} : ON_MOST_REPLICAS),
@@ -149,7 +152,11 @@ function connect(options: ServerOptions, { database, connections, ...use }: Conn
 async function prepare(options: ServerOptions): Promise<void> {
   const { database, cluster } = options
   // It is always there, and everybody may use it.
-  const engine = connect(options, { database: 'system', connections: 1 })
+  const engine = connect(options, {
+    database: 'system',
+    connections: 1,
+    ...(cluster === undefined ? {} : { settings: ON_THOSE_THERE }),
+  })
   try {
     await checkVersion(engine, placeOf(options.url))
     if (cluster === undefined && (await isThere(engine, database))) return
