@@ -8,7 +8,7 @@ import fc from 'fast-check'
 import type { ReadAccess, ReadFacts, ReadStatement } from '@countersign/record/reading'
 import type { Transaction } from '@countersign/record/transaction'
 import { systemClock } from '../platform.ts'
-import { createApi } from '../report.ts'
+import { apiRoutes, createApi } from '../report.ts'
 import type { Api } from '../report.ts'
 import { openAnswers, openEmbeddedEngine, openIndex } from '../search.ts'
 import { Live } from './live.ts'
@@ -221,7 +221,11 @@ test('the API, over a real index and without a socket', async (t) => {
     const { response, text } = await ask(q(''), { accesses: [] })
     assert.equal(response.status, 403)
     assert.equal((JSON.parse(text) as { code: string }).code, 'REPORT_ROLE')
-    assert.equal((await ask('/', { accesses: [] })).response.status, 200)
+    const page = await ask('/', { accesses: [] })
+    assert.match(page.text, /^<!doctype html>/)
+    for (const { template } of apiRoutes) assert.ok(page.text.includes(template), template)
+    assert.ok(!/<script|https?:\/\/(?!127)/.test(page.text))
+    assert.match(page.response.headers.get('content-security-policy') ?? '', /default-src 'none'/)
     assert.match((await ask('/openapi.json', { accesses: [] })).text, /"openapi":"3\.1/)
   })
 
