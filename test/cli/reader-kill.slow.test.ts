@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { Agent, createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -45,7 +46,7 @@ test(`a reader that is killed ${KILLS} times during traffic loses and doubles no
     const traffic = startTraffic(urlIn(gateway.ready, 'inbound'), key.trim())
     for (let kill = 0; kill < KILLS; kill++) {
       const reader = launchProcess(setup.folder, 'reader')
-      await Promise.race([reader.exit, pause(Math.random() * LIVES_MS_MAX)])
+      await Promise.race([reader.exit, pause(randomInt(LIVES_MS_MAX))])
       assert.equal(reader.child.exitCode, null, reader.stderr())
       reader.child.kill('SIGKILL')
       await reader.exit
