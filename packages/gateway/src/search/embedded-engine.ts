@@ -19,6 +19,9 @@ import type { EmbeddedConnection, EmbeddedConnections } from './embedded-connect
 import type { Engine, Row } from './engine.ts'
 import { SearchError } from './errors.ts'
 
+/** An insert that is collected with others would have landed later than it returns. */
+const LANDED = { async_insert: '0' } as const
+
 /** Whoever holds the lock of this file in the folder of an index has it open. */
 export const INDEX_LOCK = 'reader.lock'
 
@@ -58,7 +61,7 @@ function twoConnections(path: string, lock: Lock): Engine {
     async insert(table, rows) {
       if (rows.length === 0) return
       try {
-        await writers.insertRows(table, encoded(rows), settingsOf(NO_LIMITS))
+        await writers.insertRows(table, encoded(rows), { ...settingsOf(NO_LIMITS), ...LANDED })
       } catch (cause) {
         // What chdb itself throws is a text; the client makes an error of it.
         throw errorOf(parseError(cause instanceof Error ? cause.message : String(cause)))

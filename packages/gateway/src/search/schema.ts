@@ -60,9 +60,12 @@ export const FREE_BYTES_MIN: number = 256 * 1024 * 1024
 /**
  * What is acknowledged survives a loss of power: parts are on disk before the progress that stands on them is, also merged ones,
  * so that the parts they replace may go at once, and with them what was erased from them. Costs 2 ms an insert.
+ *
+ * Granules and blocks are small: a page takes a row here and one there, and all columns of each; half the time of the defaults.
  */
 const DURABLE = `min_free_disk_bytes_to_perform_insert = ${FREE_BYTES_MIN}, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
-  min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 1`
+  min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 1, index_granularity = 1024,
+  min_compress_block_size = 16384, max_compress_block_size = 65536`
 
 export interface Migration {
   readonly version: number
