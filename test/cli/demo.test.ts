@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
@@ -68,3 +77,45 @@ function filesBelow(folder: string): string[] {
     .map((name) => join(folder, name))
     .filter((path) => statSync(path).isFile())
 }
+
+test('while the demo is up, the three questions that it prints are answered from its traffic', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-demo-'))
+  const program = join(root, 'packages/gateway/bin/countersign.js')
+  const node = ['--conditions=@countersign/source', program]
+  // A temporary folder of its own: another demo of this user may be running.
+  const env = { ...process.env, TMPDIR: folder }
+  const demo = spawn(process.execPath, [...node, 'demo', '--dir', join(folder, 'demo')], { env })
+  try {
+    let stdout = ''
+    for await (const piece of demo.stdout.setEncoding('utf8')) {
+      stdout += String(piece)
+      if (stdout.includes('Ctrl-C ends it')) break
+    }
+    assert.match(stdout, /Three questions to ask the log, whose API is http:\/\/127\.0\.0\.1:\d+/)
+    const asked = [...stdout.matchAll(/^ {2}npx countersign ((?:search|top) .*)$/gm)].map(
+      ([, words = '']) =>
+        words.split(/ (?=(?:[^']*'[^']*')*[^']*$)/).map((word) => word.replaceAll("'", '')),
+    )
+    assert.equal(asked.length, 3)
+    const ask = (words: readonly string[]): string => {
+      const { stdout: answer, stderr } = spawnSync(process.execPath, [...node, ...words], {
+        cwd: folder,
+        env,
+        encoding: 'utf8',
+      })
+      assert.equal(stderr, '')
+      return answer
+    }
+    const denied = ask(['search', 'outcome:denied since:1h', '--json']).trimEnd().split('\n')
+    assert.equal(denied.length, 6, denied.join('\n'))
+    for (const line of denied)
+      assert.equal((JSON.parse(line) as { outcome: string }).outcome, 'denied')
+    for (const words of asked) assert.notEqual(ask(words), '', words.join(' '))
+  } finally {
+    demo.kill('SIGTERM')
+    await once(demo, 'exit')
+    assert.ok(!readdirSync(folder).some((name) => name.startsWith('countersign-demo-')))
+    assert.ok(existsSync(join(folder, 'demo/countersign-data/log/checkpoint')))
+    rmSync(folder, { recursive: true })
+  }
+})
