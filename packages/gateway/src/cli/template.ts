@@ -36,6 +36,9 @@ listen:
   egress: 127.0.0.1:8081 # calls out: HTTP_PROXY and HTTPS_PROXY of services
   admin: 127.0.0.1:8082 # /healthz, /readyz, /metrics
   log: 127.0.0.1:8083 # the log, read-only, for anyone who verifies it
+  # Questions to the log. Without it the reader answers on a free port, which
+  # 'countersign search' finds on this machine:
+  # api: 127.0.0.1:8084
 
 # Who may be known, and how.
 identities:
@@ -72,5 +75,18 @@ services:
       # How this service proves itself to the proxy. Make a credential with:
       #   countersign keys create --name orders --type service --egress orders
       credentials: ./secrets/egress-orders.yaml
+
+# Who may read the log, and as what: each question is itself on record. Whoever
+# can read the data folder reads as an auditor.
+# reader:
+#   access:
+#     - { role: auditor, to: group:audit }
+#     - { role: viewer, to: group:helpdesk, services: [orders] }
+
+# How long what was sealed is kept; leaves stay for ever. See 'countersign
+# retention'.
+# retention:
+#   default: 365 days
+#   labels: { pii: 90 days }
 `
 }
