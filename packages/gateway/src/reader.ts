@@ -243,6 +243,7 @@ async function openFront(
       rooms: write.rooms,
       origin: config.origin,
       inForce: () => inForce.loaded,
+      rowsMax: () => inForce.loaded.config.reader.limits.rowsMax,
       newId: write.newId,
       salt,
       clock,

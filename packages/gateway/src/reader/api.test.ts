@@ -18,6 +18,7 @@ import { openSavedQuestions } from './saved-questions.ts'
 
 const ORIGIN = 'audit.example.com/1'
 const SECRET = 'topsecret'
+const ROWS_MAX = 50
 const START_NS = 1_795_600_000_000_000_000n
 
 const actor = {
@@ -104,6 +105,7 @@ async function openWorld(t: TestContext): Promise<World & { ask: Ask }> {
     following: [],
     origin: ORIGIN,
     live: new Live(),
+    rowsMax: () => ROWS_MAX,
     questions: await openSavedQuestions(join(folder, 'questions.json')),
     clock: systemClock,
     ending: new AbortController().signal,
@@ -238,6 +240,9 @@ test('the API, over a real index and without a socket', async (t) => {
       cursor = (JSON.parse(page.text) as { cursor?: string }).cursor ?? ''
     } while (cursor !== '')
     assert.equal(new Set(seen).size, 20)
+    const most = await ask(`${q('')}&limit=1000`)
+    assert.equal(rowsOf(most).length, ROWS_MAX)
+    assert.match(most.text, /"cursor":/)
     const other = await ask(`${q('service:billing')}&limit=7`)
     const { cursor: wrong = '' } = JSON.parse(other.text) as { cursor?: string }
     for (const bad of [wrong, 'nonsense', `${wrong}A`]) {

@@ -35,6 +35,8 @@ export interface PortsOptions {
   /** Of the log that this reader's own records go to. */
   readonly origin: string
   readonly inForce: () => LoadedConfig
+  /** Rows of one answer, by the configuration in force. */
+  readonly rowsMax: () => number
   readonly newId: () => string
   readonly salt: () => Uint8Array
   readonly clock: Clock
@@ -48,7 +50,14 @@ export function portsOf(options: PortsOptions): ReportPorts {
   const logOf = (origin: string): FollowedLog | undefined =>
     following.find(({ follower }) => follower.progress().origin === origin)?.log
   return {
-    index,
+    index: {
+      // Whoever asks for more gets a cursor with what they may have at once.
+      search: (page, asking) =>
+        index.search({ ...page, limit: Math.min(page.limit, options.rowsMax()) }, asking),
+      find: (which, asking) => index.find(which, asking),
+      aggregate: (request, asking) => index.aggregate(request, asking),
+      count: (question, asking) => index.count(question, asking),
+    },
     language: languageOf(index, clock),
     trailOf,
     logs: logsOf(following, logOf),
