@@ -69,8 +69,11 @@ export async function measurePostgres(
       questions: timings,
     }
   } finally {
-    server.kill('SIGINT')
-    await once(server, 'exit')
+    const ended = once(server, 'exit')
+    execFileSync(...as(join(bin, 'pg_ctl'), ['stop', '-D', data, '-m', 'immediate']), {
+      stdio: 'ignore',
+    })
+    await ended
   }
 }
 
