@@ -6,7 +6,6 @@ export { apiRoutes } from './report/operations.ts'
 export type { ApiRoute } from './report/operations.ts'
 export { UNMASK_APPROVE, UNMASK_REQUEST } from './report/unmasking.ts'
 export type {
-  Completion,
   Delivery,
   Language,
   Logs,

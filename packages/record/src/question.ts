@@ -110,3 +110,15 @@ export interface Group {
   /** In the order of the measures; null where nothing was there to measure. */
   readonly measures: readonly (number | null)[]
 }
+
+/** One way to go on with a question that is half written. */
+export interface Completion {
+  /** What takes the place of the characters from `from` to `to` (not included) of the text. */
+  readonly insert: string
+  readonly from: number
+  readonly to: number
+  readonly kind: 'field' | 'value' | 'operator' | 'word'
+  /** Of a value: its field. */
+  readonly field?: string
+  readonly about?: string
+}

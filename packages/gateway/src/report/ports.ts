@@ -5,6 +5,7 @@
 import type {
   AggregateRequest,
   Asking,
+  Completion,
   Filter,
   Group,
   Page,
@@ -41,18 +42,6 @@ export interface ReadIndex {
   find(which: { readonly id: string }, asking: Asking): Promise<Transaction | undefined>
   aggregate(request: AggregateRequest, asking: Asking): Promise<readonly Group[]>
   count(question: Question, asking: Asking): Promise<number>
-}
-
-/** One way to go on with a question that is half written. */
-export interface Completion {
-  /** What takes the place of the characters from `from` to `to` (not included) of the text. */
-  readonly insert: string
-  readonly from: number
-  readonly to: number
-  readonly kind: 'field' | 'value' | 'operator' | 'word'
-  /** Of a value: its field. */
-  readonly field?: string
-  readonly about?: string
 }
 
 /** The filter language. */

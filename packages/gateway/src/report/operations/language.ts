@@ -4,7 +4,7 @@ import { json, JSON_TYPE, negotiate } from '../answers.ts'
 import { isSealed } from '../mask.ts'
 import { noBody, operation } from '../operation.ts'
 import type { Operation } from '../operation.ts'
-import type { Completion } from '../ports.ts'
+import type { Completion } from '@countersign/record/question'
 import { completeQuery, fieldNames, none } from '../schemas.ts'
 
 /** Ways to go on in one answer. */

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Asking } from '@countersign/record/question'
+import type { Asking, Completion } from '@countersign/record/question'
 import { COMPLETIONS_MAX, completeQuestion } from './complete.ts'
-import type { Completion } from './complete.ts'
 import { parseQuestion } from './decode.ts'
 
 const asking: Asking = { scope: { kind: 'all' }, unmasked: true }

@@ -2,24 +2,12 @@
  * How a question that is half written could go on: fields, operators and values at the place of a cursor. Reads any text, also one that
  * `parseText` refuses; what is inserted is always a word that it would read.
  */
-import type { Asking } from '@countersign/record/question'
+import type { Asking, Completion } from '@countersign/record/question'
 import { fieldSpec, isFieldName, transactionFields } from '@countersign/record/transaction'
 import type { FieldName } from '@countersign/record/transaction'
 import { aliases } from './conditions.ts'
 import { QUESTION_CHARACTERS_MAX } from './limits.ts'
 import { printValue } from './print.ts'
-
-/** One way to go on. */
-export interface Completion {
-  /** What takes the place of the characters from `from` to `to` (not included) of the text. */
-  readonly insert: string
-  readonly from: number
-  readonly to: number
-  readonly kind: 'field' | 'value' | 'operator' | 'word'
-  /** Of a value: its field. */
-  readonly field?: string
-  readonly about?: string
-}
 
 export interface CompleteOptions {
   readonly asking: Asking
