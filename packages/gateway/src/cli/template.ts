@@ -1,3 +1,17 @@
+/** How the log is read, and for how long content is kept: commented out, since without it both are as they should be. */
+const READING = `# Who may read the log, and as what: each question is itself on record. Whoever
+# can read the data folder reads as an auditor.
+# reader:
+#   access:
+#     - { role: auditor, to: group:audit }
+#     - { role: viewer, to: group:helpdesk, services: [orders] }
+
+# How long what was sealed is kept; leaves stay for ever. See 'countersign
+# retention'.
+# retention:
+#   default: 365 days
+#   labels: { pii: 90 days }`
+
 /** The configuration that `init` writes: short, commented, and working as it stands. A test holds it to the schema. */
 export function configTemplate(origin: string): string {
   return `# yaml-language-server: $schema=./countersign.schema.json
@@ -76,17 +90,6 @@ services:
       #   countersign keys create --name orders --type service --egress orders
       credentials: ./secrets/egress-orders.yaml
 
-# Who may read the log, and as what: each question is itself on record. Whoever
-# can read the data folder reads as an auditor.
-# reader:
-#   access:
-#     - { role: auditor, to: group:audit }
-#     - { role: viewer, to: group:helpdesk, services: [orders] }
-
-# How long what was sealed is kept; leaves stay for ever. See 'countersign
-# retention'.
-# retention:
-#   default: 365 days
-#   labels: { pii: 90 days }
+${READING}
 `
 }

@@ -54,6 +54,16 @@ test('a log is followed into the index, a retention on record lets go of the row
     answers: (engine) => openAnswers(engine, { clock: systemClock }),
   })
   const { log, key } = published
+  let isDamaged = false
+  const source = {
+    name: log.source.name,
+    changed: (signal: AbortSignal) => log.source.changed(signal),
+    close: () => log.source.close(),
+    async read(path: string, bytesMax?: number) {
+      const bytes = await log.source.read(path, bytesMax)
+      return isDamaged && path.startsWith('tile/entries') ? bytes?.fill(0) : bytes
+    },
+  }
   const stop = new AbortController()
   const alarms: FollowAlarm[] = []
   const indexed = openSteps()
@@ -61,8 +71,9 @@ test('a log is followed into the index, a retention on record lets go of the row
   const follower = new LogFollower({
     log: {
       ...log,
+      source,
       origin: key.name,
-      addenda: publishedAddenda(log.source),
+      addenda: publishedAddenda(source),
       isOwn: true,
       close: () => undefined,
     },
@@ -93,17 +104,13 @@ test('a log is followed into the index, a retention on record lets go of the row
     await until(1, 7)
     assert.equal(follower.progress().lagMs, 0)
 
-    const { read } = log.source
-    log.source.read = async (path, max) => {
-      const bytes = await read.call(log.source, path, max)
-      return path.startsWith('tile/entries') ? bytes?.fill(0) : bytes
-    }
+    isDamaged = true
     await published.publish(transaction(4))
     await pauses.next()
     await pauses.next()
     assert.match(follower.progress().problem ?? '', /could not verify/)
     assert.equal(await found(), 1)
-    log.source.read = read
+    isDamaged = false
     await until(2, 9)
     assert.deepEqual(
       alarms.map(({ what, raised, about }) => [what, raised, about]),
