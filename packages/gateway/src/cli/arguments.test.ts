@@ -23,6 +23,11 @@ function refusal(
   throw new assert.AssertionError({ message: 'it was accepted' })
 }
 
+test('a question that begins with a dash is told from an option', () => {
+  const { hint } = refusal(['-method:POST service:orders'])
+  assert.equal(hint, "a question that begins with a dash stands behind '--', or begins with NOT")
+})
+
 test('an unknown option names the one that was meant', () => {
   const { message, hint } = refusal(['--confg', 'x'])
   assert.equal(message, "could not run: '--confg' is not an option")

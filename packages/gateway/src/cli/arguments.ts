@@ -79,16 +79,27 @@ function parse<Options extends ParseArgsOptionsConfig>(
   } catch (error) {
     const code = codeOf(error)
     if (code === undefined || !code.startsWith('ERR_PARSE_ARGS')) throw error
-    throw explain(error, shape)
+    throw explain(error, shape, args)
   }
 }
 
-function explain(error: unknown, shape: Shape<ParseArgsOptionsConfig>): CommandError {
+/** What denies the first word of a question, and is no option. */
+const DENYING = /^-[A-Za-z_][\w.]*:/
+
+function explain(
+  error: unknown,
+  shape: Shape<ParseArgsOptionsConfig>,
+  args: readonly string[],
+): CommandError {
   const message = messageOf(error)
   const unknown = /Unknown option '(-{1,2}[^']*)'/.exec(message)?.[1]
   if (unknown !== undefined) {
     const near = nearest(unknown.replace(/^-+/, ''), Object.keys(shape.options))
-    const hint = near === undefined ? undefined : `did you mean '--${near}'?`
+    const hint = args.some((arg) => DENYING.test(arg))
+      ? "a question that begins with a dash stands behind '--', or begins with NOT"
+      : near === undefined
+        ? undefined
+        : `did you mean '--${near}'?`
     return usageError(shape.command, `could not run: '${unknown}' is not an option`, hint)
   }
   const valueless = /Option '(?:-\w, )?(-{1,2}[^ ']*)[^']*' argument missing/.exec(message)?.[1]
