@@ -117,11 +117,7 @@ function fromClickHouse(
     })
   }
   if (type === 'NOT_ENOUGH_SPACE' || /No space left on device|errno: 28\b/.test(message)) {
-    const whose = place === undefined ? 'its disk' : `the disk of ClickHouse at ${place}`
-    return new SearchError('SEARCH_FULL', `could not write the index: ${whose} is full`, {
-      cause,
-      hint: FULL_HINT,
-    })
+    return full(cause, place)
   }
   if (DAMAGED.has(type)) {
     return new SearchError('SEARCH_SCHEMA', `could not read the index: it is damaged (${type})`, {
@@ -131,6 +127,14 @@ function fromClickHouse(
   }
   const said = QUOTED.has(type) ? `: ${firstLine(message)}` : ''
   return unavailable(`it said ${type} (${code})${said}`, { cause, place, hint: HINTS[type] })
+}
+
+function full(cause: unknown, place: string | undefined): SearchError {
+  const whose = place === undefined ? 'its disk' : `the disk of ClickHouse at ${place}`
+  return new SearchError('SEARCH_FULL', `could not write the index: ${whose} is full`, {
+    cause,
+    hint: FULL_HINT,
+  })
 }
 
 function limitOf(type: string): string {
@@ -155,6 +159,8 @@ function fromTheWay(cause: unknown, place: string | undefined): SearchError {
   const text = cause instanceof Error ? cause.message : String(cause)
   const said = (what: string, hint: string): SearchError =>
     unavailable(what, { cause, place, hint })
+  // Rows on their way into this process lie in a file.
+  if (code === 'ENOSPC' || code === 'EDQUOT') return full(cause, place)
   if (code !== undefined && NOBODY.test(code))
     return said(`nobody answers there (${code})`, AWAY_HINT)
   if (code !== undefined && /CERT|SELF_SIGNED|UNABLE_TO_|ALTNAME/.test(code)) {

@@ -58,12 +58,13 @@ export function clientEngine(
         wait.end()
       }
     },
-    insert: (table, rows, token) =>
+    insert: ({ table, columns, rows }, token) =>
       waited({ forMs: patience?.insertMs, place }, async (signal) => {
         await client.insert({
           table,
+          columns: namesOf(columns),
           values: [...rows],
-          format: 'JSONEachRow',
+          format: 'JSONCompactEachRow',
           clickhouse_settings: {
             ...settings,
             ...settingsOf(NO_LIMITS),
@@ -76,6 +77,11 @@ export function clientEngine(
       }),
     close: () => client.close(),
   }
+}
+
+/** The client's type for them: at least one. */
+function namesOf([first = '', ...others]: readonly string[]): [string, ...string[]] {
+  return [first, ...others]
 }
 
 function queryMs({ queryMs: usual, graceMs }: Patience, limits: QueryLimits | undefined): number {

@@ -42,7 +42,7 @@ function listening(rowsFor: (sql: string) => readonly Row[]): {
       said.push({ sql, params: statement?.params })
       yield* rowsFor(sql)
     },
-    async insert(table) {
+    async insert({ table }) {
       said.push({ sql: `INSERT INTO ${table} FORMAT JSONEachRow`, params: undefined })
     },
     close: () => Promise.resolve(),

@@ -53,10 +53,6 @@ export const fieldNames: readonly FieldName[] = Object.keys(transactionFields).f
   isFieldName(name),
 )
 
-const columnNames: ReadonlyMap<string, string> = new Map(
-  fieldNames.map((field) => [field, nameOf(field)]),
-)
-
 export function columnOf(field: FieldName): Column {
   return { name: nameOf(field), type: typeOf(field) }
 }
@@ -131,15 +127,25 @@ export const sealedFields: readonly FieldName[] = fieldNames.filter(
   (field) => fieldSpec(field).sealed === true,
 )
 
-/** The row of a transaction. @param dropAfter the day after which retention drops it; never, when absent. */
-export function rowOf(transaction: Transaction, dropAfter: string | undefined): Row {
-  const row: Record<string, unknown> = { drop_after: dropAfter ?? NEVER }
+/** The columns of a row that are inserted, in the order of what `rowOf` gives. */
+export const rowColumns: readonly Column[] = [
+  ...fieldNames.map(columnOf),
+  { name: 'drop_after', type: 'Date' },
+]
+
+const places: ReadonlyMap<string, number> = new Map(fieldNames.map((field, at) => [field, at]))
+const emptyRow: readonly unknown[] = rowColumns.map(() => undefined)
+
+/** The values of a transaction's row. @param dropAfter the day after which retention drops it; never, when absent. */
+export function rowOf(transaction: Transaction, dropAfter: string | undefined): unknown[] {
+  const row = emptyRow.slice()
   const values: Readonly<Record<string, unknown>> = transaction
-  // Once a record: names are looked up and not made, and no list of pairs is.
+  // Once a record: no list of pairs is made, and no object of a hundred members.
   for (const field of Object.keys(values)) {
-    const name = columnNames.get(field)
-    if (name !== undefined && values[field] !== undefined) row[name] = values[field]
+    const at = places.get(field)
+    if (at !== undefined) row[at] = values[field]
   }
+  row[row.length - 1] = dropAfter ?? NEVER
   return row
 }
 

@@ -9,29 +9,6 @@ import { SearchError } from './errors.ts'
 /** What the client asks of whatever carries its statements. */
 export type Connection = NonNullable<NonNullable<Parameters<typeof createClient>[0]>['connection']>
 
-/** A connection of chdb, as far as we use what only it has. */
-export interface EmbeddedConnection extends Connection {
-  readonly chdb: {
-    /** Rows as bytes, which chdb reads with all its threads: eight times as fast as rows in the text of a statement. */
-    rawInsert(rows: {
-      readonly table: string
-      readonly values: Uint8Array
-      readonly format: 'JSONEachRow'
-      readonly settings: Readonly<Record<string, string | number>>
-    }): Promise<unknown>
-  }
-}
-
-/** What carries the statements of a client, and rows beside it. */
-export interface EmbeddedConnections extends Connection {
-  /** @param settings said with it: in process, a setting holds until another is said */
-  insertRows(
-    table: string,
-    rows: Uint8Array,
-    settings: Readonly<Record<string, string | number>>,
-  ): Promise<void>
-}
-
 /** Statements at once: each holds a thread of libuv, of which a process has four, and files and names need one too. */
 export const STATEMENTS_AT_ONCE = 3
 
@@ -40,11 +17,11 @@ export const STATEMENTS_WAITING_MAX = 64
 
 interface Slot {
   /** Opened when first needed; absent after a failure. */
-  connection: EmbeddedConnection | undefined
+  connection: Connection | undefined
 }
 
 /** @param open makes one more connection to the same data. One stays open and unused: when the last goes, the engine goes. */
-export function embeddedConnections(open: () => EmbeddedConnection): EmbeddedConnections {
+export function embeddedConnections(open: () => Connection): Connection {
   const anchor = open()
   const free: Slot[] = Array.from({ length: STATEMENTS_AT_ONCE }, () => ({ connection: undefined }))
   const waiting: ((slot: Slot) => void)[] = []
@@ -70,7 +47,7 @@ export function embeddedConnections(open: () => EmbeddedConnection): EmbeddedCon
     else next(slot)
   }
   const run = async <T>(
-    work: (connection: EmbeddedConnection) => Promise<T>,
+    work: (connection: Connection) => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T> => {
     const slot = await take()
@@ -84,7 +61,7 @@ export function embeddedConnections(open: () => EmbeddedConnection): EmbeddedCon
   }
   const statement = async <T>(
     slot: Slot,
-    work: (connection: EmbeddedConnection) => Promise<T>,
+    work: (connection: Connection) => Promise<T>,
     signal: AbortSignal | undefined,
   ): Promise<T> => {
     signal?.throwIfAborted()
@@ -102,9 +79,6 @@ export function embeddedConnections(open: () => EmbeddedConnection): EmbeddedCon
     exec: ({ abort_signal, ...params }) => run((on) => on.exec(params), abort_signal),
     command: ({ abort_signal, ...params }) => run((on) => on.command(params), abort_signal),
     insert: ({ abort_signal, ...params }) => run((on) => on.insert(params), abort_signal),
-    insertRows: async (table, values, settings) => {
-      await run((on) => on.chdb.rawInsert({ table, values, format: 'JSONEachRow', settings }))
-    },
     ping: (params) => anchor.ping(params),
     close: async () => {
       await Promise.allSettled(running)

@@ -6,28 +6,28 @@
  * after the other whatever their connection, so what is written while questions are asked has none.
  */
 import assert from 'node:assert/strict'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, readFile, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createClient, parseError } from '@clickhouse/client'
+import { createClient } from '@clickhouse/client'
 import { createChdbConnection } from 'chdb/connection'
 import { takeLock } from '../platform.ts'
 import type { Lock } from '../platform.ts'
 import { errorOf } from './clickhouse-error.ts'
-import { clientEngine, NO_LIMITS, settingsOf } from './client-engine.ts'
+import { clientEngine } from './client-engine.ts'
 import { embeddedConnections } from './embedded-connections.ts'
-import type { EmbeddedConnection, EmbeddedConnections } from './embedded-connections.ts'
-import type { Engine, Row } from './engine.ts'
+import type { Connection } from './embedded-connections.ts'
+import type { Engine } from './engine.ts'
 import { SearchError } from './errors.ts'
-
-/** An insert that is collected with others would have landed later than it returns. */
-const LANDED = { async_insert: '0' } as const
+import { rowBinary } from './row-binary.ts'
+import { structureOf, typedColumns } from './schema.ts'
 
 /** Whoever holds the lock of this file in the folder of an index has it open. */
 export const INDEX_LOCK = 'reader.lock'
 
 /** The client and chdb each declare this same interface, and the compiler takes them for two. */
-function isConnection(value: unknown): value is EmbeddedConnection {
-  return typeof value === 'object' && value !== null && 'query' in value && 'chdb' in value
+function isConnection(value: unknown): value is Connection {
+  return typeof value === 'object' && value !== null && 'query' in value && 'exec' in value
 }
 
 /**
@@ -49,8 +49,7 @@ export async function openEmbeddedEngine(folder: string): Promise<Engine> {
 }
 
 function twoConnections(path: string, lock: Lock): Engine {
-  const writers = connect(path)
-  const writing = clientEngine(createClient({ connection: writers }), 'embedded')
+  const writing = clientEngine(createClient({ connection: connect(path) }), 'embedded')
   const asking = clientEngine(createClient({ connection: connect(path) }), 'embedded')
   return {
     kind: 'embedded',
@@ -58,14 +57,15 @@ function twoConnections(path: string, lock: Lock): Engine {
     rows: (sql, statement) =>
       (statement?.limits === undefined ? writing : asking).rows(sql, statement),
     // One process and no replicas: an insert has landed or failed when it returns, and needs no token.
-    async insert(table, rows) {
-      if (rows.length === 0) return
-      try {
-        await writers.insertRows(table, encoded(rows), { ...settingsOf(NO_LIMITS), ...LANDED })
-      } catch (cause) {
-        // What chdb itself throws is a text; the client makes an error of it.
-        throw errorOf(parseError(cause instanceof Error ? cause.message : String(cause)))
-      }
+    async insert({ table, columns, rows }) {
+      const typed = typedColumns(table, columns)
+      const bytes = rowBinary(typed, rows)
+      if (bytes.length === 0) return
+      await inNamelessFile(path, bytes, (name) =>
+        writing.command(
+          `INSERT INTO ${table} (${columns.join(', ')}) SELECT * FROM file('${name}', 'RowBinary', '${structureOf(typed)}')`,
+        ),
+      )
     },
     async close() {
       await asking.close()
@@ -75,11 +75,31 @@ function twoConnections(path: string, lock: Lock): Engine {
   }
 }
 
-function encoded(rows: readonly Row[]): Uint8Array {
-  return Buffer.from(rows.map((row) => JSON.stringify(row)).join('\n'))
+/**
+ * chdb reads rows from a file with less than half of the time that it takes for rows in a statement, or handed over as bytes. The file
+ * is in the folder of the index and has no name there: whatever happens to this process, nothing of it stays.
+ */
+async function inNamelessFile(
+  folder: string,
+  bytes: Uint8Array,
+  use: (name: string) => Promise<void>,
+): Promise<void> {
+  const named = join(folder, `inserting-${randomUUID()}`)
+  const file = await open(named, 'wx', 0o600)
+  try {
+    await unlink(named)
+    // By place, so that the file is read from its start wherever a name of its descriptor shares that.
+    for (let at = 0; at < bytes.length;)
+      at += (await file.write(bytes, at, bytes.length - at, at)).bytesWritten
+    await use(`/dev/fd/${file.fd}`)
+  } catch (cause) {
+    throw errorOf(cause)
+  } finally {
+    await file.close()
+  }
 }
 
-function connect(path: string): EmbeddedConnections {
+function connect(path: string): Connection {
   return embeddedConnections(() => {
     const connection: unknown = createChdbConnection({ path })
     assert(isConnection(connection))

@@ -21,6 +21,18 @@ export interface Statement {
 /** As it goes to ClickHouse, and comes back from it: JSONEachRow, 64-bit integers as decimal strings. */
 export type Row = Readonly<Record<string, unknown>>
 
+/** Rows that are inserted together. */
+export interface Block {
+  readonly table: string
+  readonly columns: readonly string[]
+  /** Values in the order of the columns, as in a row; undefined is what the column has by default. Taken once, one after the other. */
+  readonly rows: Iterable<readonly unknown[]>
+}
+
+export function oneRow(table: string, row: Row): Block {
+  return { table, columns: Object.keys(row), rows: [Object.values(row)] }
+}
+
 /** @throws {SearchError} from each: `SEARCH_UNAVAILABLE` when ClickHouse cannot be reached, `SEARCH_FULL` when its disk is. */
 export interface Engine {
   readonly kind: 'embedded' | 'server'
@@ -30,10 +42,7 @@ export interface Engine {
   command(sql: string, statement?: Statement): Promise<void>
   /** The rows of an answer as they come, one object a row. */
   rows(sql: string, statement?: Statement): AsyncIterable<Row>
-  /**
-   * Inserts rows in one block.
-   * @param token where tables are replicated, a block with a token that was seen before is dropped.
-   */
-  insert(table: string, rows: readonly Row[], token?: string): Promise<void>
+  /** @param token where tables are replicated, a block with a token that was seen before is dropped. */
+  insert(block: Block, token?: string): Promise<void>
   close(): Promise<void>
 }

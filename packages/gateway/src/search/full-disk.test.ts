@@ -1,18 +1,19 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, statfs, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { serverPlacement } from './cluster-placement.ts'
 import { openEmbeddedEngine } from './embedded-engine.ts'
+import { oneRow } from './engine.ts'
 import type { SearchError } from './errors.ts'
 import { openIndexer } from './indexer.ts'
 import { openIndex } from './open-index.ts'
 import type { Index } from './rows.ts'
 import { FREE_BYTES_MIN } from './schema.ts'
-import { leafOf, logOf, noAnswers, openTestIndex, requestOf } from './search.testing.ts'
+import { allRows, leafOf, logOf, noAnswers, openTestIndex, requestOf } from './search.testing.ts'
 import { openServerEngine } from './server-engine.ts'
 import { temporaryClickHouse } from './testing/clickhouse-server.ts'
 
@@ -48,24 +49,43 @@ const openings: Readonly<Record<string, Opening>> = {
   },
 }
 
-for (const [where, open] of Object.entries(openings)) {
-  test(`a full disk of an index ${where} is told as such, and the reader goes on when there is room`, async (t) => {
-    const folder = await mkdtemp(join(tmpdir(), 'countersign-full-'))
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', SMALL, 'tmpfs', folder], { stdio: 'ignore' })
-    } catch {
-      await rm(folder, { recursive: true })
-      return t.skip('mounting a file system needs root')
-    }
-    try {
-      await fillAndGoOn(await open(t, join(folder, 'index')), folder)
-    } finally {
-      execFileSync('umount', ['-l', folder])
-      await rm(folder, { recursive: true })
-    }
-    return undefined
-  })
+/** Runs work with a folder that is a file system of its own, where this user may mount one. */
+async function onSmallDisk(t: TestContext, work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-full-'))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', SMALL, 'tmpfs', folder], { stdio: 'ignore' })
+  } catch {
+    await rm(folder, { recursive: true })
+    return t.skip('mounting a file system needs root')
+  }
+  try {
+    await work(folder)
+  } finally {
+    execFileSync('umount', ['-l', folder])
+    await rm(folder, { recursive: true })
+  }
 }
+
+for (const [where, open] of Object.entries(openings)) {
+  test(`a full disk of an index ${where} is told as such, and the reader goes on when there is room`, (t) =>
+    onSmallDisk(t, async (folder) => {
+      await fillAndGoOn(await open(t, join(folder, 'index')), folder)
+    }))
+}
+
+test('a disk without a single byte left is told as such too', (t) =>
+  onSmallDisk(t, async (folder) => {
+    const engine = await openEmbeddedEngine(join(folder, 'index'))
+    t.after(() => engine.close())
+    await openTestIndex(engine)
+    const { bavail, bsize } = await statfs(folder)
+    await writeFile(join(folder, 'ballast'), Buffer.alloc(bavail * bsize))
+    const row = oneRow('progress', { origin: ORIGIN, next: 1 })
+    await assert.rejects(engine.insert(row), { code: 'SEARCH_FULL' })
+    await rm(join(folder, 'ballast'))
+    await engine.insert(row)
+    assert.equal((await allRows(engine, 'SELECT next FROM progress')).length, 1)
+  }))
 
 async function fillAndGoOn(index: Index, folder: string): Promise<void> {
   const records = logOf(

@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test'
 import { systemClock } from '../platform.ts'
 import type { Clock } from '../platform.ts'
 import { serverPlacement } from './cluster-placement.ts'
+import { oneRow } from './engine.ts'
 import { openIndexServer } from './index-server.ts'
 import type { IndexServerOptions } from './index-server.ts'
 import { takeLease } from './lease.ts'
@@ -160,6 +161,6 @@ test('what the table of leases says of a host is shown only if it is a name', as
   await assert.rejects(allRows(engine, `SELECT * FROM ${PROGRESS}`), { code: 'SEARCH_UNAVAILABLE' })
   const liar = { name: 'reader', token: 'x', host: '\u001B[2J evil', machine: 'm', pid: 7 }
   const since = '2999-01-01 00:00:00.000'
-  await engine.insert(LEASES, [{ ...liar, since, beat: since }])
+  await engine.insert(oneRow(LEASES, { ...liar, since, beat: since }))
   await assert.rejects(takeLease(at), { message: /the reader unknown, process 7,/ })
 })

@@ -67,9 +67,9 @@ function leased(
       await engine.command(sql, statement)
     },
     rows: (sql, statement) => engine.rows(sql, statement),
-    async insert(table, rows, token) {
+    async insert(block, token) {
       await lease.assure()
-      await engine.insert(table, rows, token)
+      await engine.insert(block, token)
     },
     async close() {
       // Where it cannot be said, it lapses.

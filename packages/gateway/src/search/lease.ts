@@ -11,6 +11,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Clock } from '../platform.ts'
+import { oneRow } from './engine.ts'
 import type { Engine } from './engine.ts'
 import { SearchError } from './errors.ts'
 import { LEASES } from './schema.ts'
@@ -104,7 +105,7 @@ export async function takeLease(options: LeaseOptions): Promise<Lease> {
     async release() {
       clearInterval(beats)
       await state.beating
-      if (isValid(state)) await engine.insert(LEASES, [{ ...rowOf(state), gone: 1 }])
+      if (isValid(state)) await engine.insert(oneRow(LEASES, { ...rowOf(state), gone: 1 }))
     },
   }
 }
@@ -164,7 +165,7 @@ async function withoutGone(state: State, all: readonly Claim[]): Promise<readonl
   const alive = []
   for (const other of all) {
     if (isGone(other, state.own))
-      await state.engine.insert(LEASES, [{ ...rowOf({ ...other, own: other }), gone: 1 }])
+      await state.engine.insert(oneRow(LEASES, { ...rowOf({ ...other, own: other }), gone: 1 }))
     else alive.push(other)
   }
   return alive
@@ -175,7 +176,7 @@ async function claim(state: State): Promise<void> {
   for (let attempt = 0; attempt < CLAIMS_MAX; attempt++) {
     const token = randomUUID()
     const startNs = clock.monotonicNs()
-    await engine.insert(LEASES, [{ name: NAME, token, ...own }])
+    await engine.insert(oneRow(LEASES, { name: NAME, token, ...own }))
     const tookMs = Number((clock.monotonicNs() - startNs) / NS_PER_MS)
     if (tookMs < times.claimMs) {
       await pause(times.claimMs)
@@ -198,7 +199,7 @@ async function claim(state: State): Promise<void> {
 }
 
 async function giveUp({ engine, own }: State, token: string): Promise<void> {
-  await engine.insert(LEASES, [{ name: NAME, token, ...own, gone: 1 }])
+  await engine.insert(oneRow(LEASES, { name: NAME, token, ...own, gone: 1 }))
 }
 
 function validFrom(startNs: bigint, { lapseMs, marginMs }: LeaseTimes): bigint {
@@ -230,7 +231,7 @@ async function sayBeat(state: State): Promise<void> {
   const { engine, clock, times, token } = state
   const startNs = clock.monotonicNs()
   try {
-    await engine.insert(LEASES, [rowOf(state)])
+    await engine.insert(oneRow(LEASES, rowOf(state)))
     // Heard too late, it is no good: others may have looked in between.
     if (isValid(state) && state.token === token) state.validUntilNs = validFrom(startNs, times)
   } catch (error) {

@@ -3,9 +3,10 @@
  * migration that was cut off, or made by two at once, is simply made again.
  */
 import { columnOf, fieldNames } from './columns.ts'
+import { oneRow } from './engine.ts'
 import type { Engine } from './engine.ts'
 import { SearchError } from './errors.ts'
-import { migrations, TRANSACTIONS, VERSIONS } from './schema.ts'
+import { migrations, structureOf, TRANSACTIONS, versionColumns, VERSIONS } from './schema.ts'
 import type { Migration, Placement } from './schema.ts'
 
 /** @throws {SearchError} `SEARCH_SCHEMA` when the index is of a newer version, or its tables are not ours */
@@ -28,7 +29,7 @@ export async function migrate(
     if (migration.version <= version) continue
     // A crash among these: the version is not there, and all of them run again.
     for (const sql of migration.statements(placement)) await engine.command(sql)
-    await engine.insert(VERSIONS, [{ version: migration.version }])
+    await engine.insert(oneRow(VERSIONS, { version: migration.version }))
   }
   await checkColumns(engine)
 }
@@ -36,7 +37,7 @@ export async function migrate(
 function versionsTable({ onCluster, engine, local, above }: Placement): readonly string[] {
   return [
     `CREATE TABLE IF NOT EXISTS ${local(VERSIONS)}${onCluster}
-      (version UInt32, made DateTime DEFAULT now())
+      (${structureOf(versionColumns)}, made DateTime DEFAULT now())
       ENGINE = ${engine(VERSIONS, 'ReplacingMergeTree(made)')} ORDER BY version`,
     ...above(VERSIONS),
   ]

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Transaction } from '@countersign/record/transaction'
-import { columnOf, fieldNames, rowOf, transactionOf } from './columns.ts'
+import { columnOf, fieldNames, rowColumns, rowOf, transactionOf } from './columns.ts'
 import type { Row } from './engine.ts'
 import { openEmbeddedEngine } from './embedded-engine.ts'
 import { migrations, singlePlacement, TRANSACTIONS } from './schema.ts'
@@ -31,7 +31,11 @@ test('a transaction comes back from ClickHouse as it went in', async (t) => {
     duration: '1234567',
   }
   const bare: Transaction = { origin: 'log.example', index: 8, id: 'x', time: '0' }
-  await engine.insert(TRANSACTIONS, [rowOf(full, '2027-01-31'), rowOf(bare, undefined)])
+  await engine.insert({
+    table: TRANSACTIONS,
+    columns: rowColumns.map(({ name }) => name),
+    rows: [rowOf(full, '2027-01-31'), rowOf(bare, undefined)],
+  })
   const columns = fieldNames.map((field) => columnOf(field).name).join(', ')
   const rows: Row[] = []
   for await (const row of engine.rows(

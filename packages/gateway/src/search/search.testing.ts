@@ -121,7 +121,7 @@ export function failingEngine(
   return {
     ...engine,
     command: (sql, statement) => guard(() => engine.command(sql, statement)),
-    insert: (table, rows, token) => guard(() => engine.insert(table, rows, token)),
+    insert: (block, token) => guard(() => engine.insert(block, token)),
     async *rows(sql: string, statement?: Statement) {
       await guard(() => Promise.resolve())
       yield* engine.rows(sql, statement)

@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test'
 import { openIndexer } from './indexer.ts'
 import { openIndex } from './open-index.ts'
 import { serverPlacement } from './cluster-placement.ts'
+import { oneRow } from './engine.ts'
 import type { Engine } from './engine.ts'
 import type { SearchError } from './errors.ts'
 import type { Index } from './rows.ts'
@@ -121,13 +122,19 @@ test('an insert that is said twice with one token is there once', async (t) => {
   const { options } = await started(t)
   const engine = await opened(t, options)
   await indexOn(engine)
-  const row = { origin: ORIGIN, leaf: 1, id: idOf(1), time: '0', drop_after: '2149-06-06' }
-  for (const token of ['one', 'one', 'other']) await engine.insert(TRANSACTIONS, [row], token)
+  const row = oneRow(TRANSACTIONS, {
+    origin: ORIGIN,
+    leaf: 1,
+    id: idOf(1),
+    time: '0',
+    drop_after: '2149-06-06',
+  })
+  for (const token of ['one', 'one', 'other']) await engine.insert(row, token)
   assert.deepEqual(await allRows(engine, `SELECT count() AS held FROM ${TRANSACTIONS}`), [
     { held: '2' },
   ])
   // Without a token two equal inserts are two.
-  for (let said = 0; said < 2; said++) await engine.insert(TRANSACTIONS, [row])
+  for (let said = 0; said < 2; said++) await engine.insert(row)
   assert.deepEqual(await allRows(engine, `SELECT count() AS held FROM ${TRANSACTIONS}`), [
     { held: '4' },
   ])
@@ -157,16 +164,16 @@ test('nothing is written while a statement is still under way whose connection w
   await indexOn(await opened(t, options))
   const isLate = { code: 'SEARCH_UNAVAILABLE', message: /did not answer within 100 ms$/ }
   await assert.rejects(engine.command('SELECT sleep(1.5)'), isLate)
-  const row = { origin: ORIGIN, next: 1 }
+  const row = oneRow('progress', { origin: ORIGIN, next: 1 })
   const isRunning = { code: 'SEARCH_UNAVAILABLE', message: /is still under way there$/ }
-  await assert.rejects(engine.insert('progress', [row]), isRunning)
+  await assert.rejects(engine.insert(row), isRunning)
   await assert.rejects(allRows(engine, 'SELECT 1'), isRunning)
   // Who asks need not wait for it.
   assert.deepEqual(await allRows(engine, 'SELECT 1 AS one', { limits: LIMITS }), [{ one: 1 }])
   const until = performance.now() + 20_000
   for (;;) {
     try {
-      await engine.insert('progress', [row])
+      await engine.insert(row)
       break
     } catch (error) {
       assert.ok(performance.now() < until, String(error))

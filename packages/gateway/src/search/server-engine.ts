@@ -113,7 +113,7 @@ export async function openServerEngine(options: ServerOptions): Promise<Engine> 
       await settle(() => Promise.resolve())
       return yield* writing.rows(sql, statement)
     },
-    insert: (table, rows, token) => settle(() => writing.insert(table, rows, token)),
+    insert: (block, token) => settle(() => writing.insert(block, token)),
     async close() {
       await asking.close()
       await writing.close()

@@ -6,18 +6,22 @@
  * rows that it stands for; and what an attempt left that was cut off lies at and after the progress, where the next one finds it.
  */
 import { randomUUID } from 'node:crypto'
-import { rowOf } from './columns.ts'
+import { rowColumns, rowOf } from './columns.ts'
+import { oneRow } from './engine.ts'
 import type { Engine } from './engine.ts'
 import { SearchError } from './errors.ts'
 import { recover, sweep } from './recovery.ts'
 import type { Found } from './recovery.ts'
 import { rowsOf } from './read-rows.ts'
 import type { Batch, Index, IndexedTransaction } from './rows.ts'
-import { OPEN, PROGRESS, TRANSACTIONS } from './schema.ts'
+import { OPEN, openColumns, PROGRESS, TRANSACTIONS } from './schema.ts'
 import type { Placement } from './schema.ts'
 
 /** Days in one insert, at most: each makes a part of its own, and ClickHouse refuses more than 100 (`max_partitions_per_insert_block`). */
 const DAYS_IN_INSERT_MAX = 50
+
+const COLUMNS = rowColumns.map(({ name }) => name)
+const OPEN_COLUMNS = openColumns.map(({ name }) => name)
 
 /** Ended intents that are marked before the marks are swept away. */
 export const MARKS_MAX = 50_000
@@ -71,7 +75,7 @@ async function write(store: Store, batch: Batch): Promise<void> {
     // A crash here: these intents lie at or after the progress. Recovery deletes them, and they are read again.
     await insertEnded(guarded, batch, found)
     // A crash here, or among the days: the rows that landed lie at or after the progress, and are skipped by their leaves.
-    await engine.insert(PROGRESS, [{ origin, next }])
+    await engine.insert(oneRow(PROGRESS, { origin, next }))
   }
   // A crash here: intents that ended still wait. Questions leave them out, since their transaction is there; recovery deletes them.
   await markEnded(store, batch, found)
@@ -85,7 +89,7 @@ async function write(store: Store, batch: Batch): Promise<void> {
 /** Writes only while nobody else could have written since. */
 function inGeneration(engine: Engine, generation: number | undefined): Pick<Engine, 'insert'> {
   return {
-    async insert(table, rows, token) {
+    async insert(block, token) {
       if (engine.generation !== generation) {
         throw new SearchError(
           'SEARCH_UNAVAILABLE',
@@ -93,7 +97,7 @@ function inGeneration(engine: Engine, generation: number | undefined): Pick<Engi
           { hint: 'the reader looks what is there, and goes on by itself' },
         )
       }
-      await engine.insert(table, rows, token)
+      await engine.insert(block, token)
     },
   }
 }
@@ -106,12 +110,12 @@ async function insertOpen(
 ): Promise<void> {
   const rows = open
     .filter(({ transaction }) => transaction.index >= before)
-    .map(({ transaction, dropAfter }) => ({
+    .map(({ transaction, dropAfter }) => [
       ...rowOf(transaction, dropAfter),
-      version: versionOf(transaction.index),
-      gone: 0,
-    }))
-  if (rows.length > 0) await engine.insert(OPEN, rows)
+      versionOf(transaction.index),
+      0,
+    ])
+  if (rows.length > 0) await engine.insert({ table: OPEN, columns: OPEN_COLUMNS, rows })
 }
 
 /** A row of `open_intents` is replaced by its mark, and both by a later intent of the same id. */
@@ -125,14 +129,23 @@ async function insertEnded(
   { next: before, landed }: Found,
 ): Promise<void> {
   for (const [at, piece] of byDays(ended).entries()) {
-    const rows = piece
-      // What lies before the progress is there, whoever wrote it.
-      .filter(({ transaction: { index } }) => index >= before && !landed.has(index))
-      .map(({ transaction, dropAfter }) => rowOf(transaction, dropAfter))
-    if (rows.length === 0) continue
+    // What lies before the progress is there, whoever wrote it.
+    const missing = piece.filter(
+      ({ transaction: { index } }) => index >= before && !landed.has(index),
+    )
+    if (missing.length === 0) continue
+    const rows = rowsOneByOne(missing)
     // One token a piece, also when it is tried again: an insert that is still under way when its connection is lost counts once.
-    await engine.insert(TRANSACTIONS, rows, `${nonce}:${origin}:${before}:${next}:${at}`)
+    await engine.insert(
+      { table: TRANSACTIONS, columns: COLUMNS, rows },
+      `${nonce}:${origin}:${before}:${next}:${at}`,
+    )
   }
+}
+
+/** One after the other: together they are several times what is written of them. */
+function* rowsOneByOne(missing: readonly IndexedTransaction[]): Generator<readonly unknown[]> {
+  for (const { transaction, dropAfter } of missing) yield rowOf(transaction, dropAfter)
 }
 
 /** Rows in pieces of few days each; the same rows make the same pieces. */
@@ -156,10 +169,10 @@ async function markEnded(store: Store, batch: Batch, { next: before }: Found): P
     const { origin, id, intent } = transaction
     if (intent === undefined || (before < batch.next && intent >= before)) continue
     const row = rowOf({ origin, id, index: intent, time: '0' }, dropAfter)
-    marks.push({ ...row, version: versionOf(intent) + 1, gone: 1 })
+    marks.push([...row, versionOf(intent) + 1, 1])
   }
   if (marks.length === 0) return
-  await store.engine.insert(OPEN, marks)
+  await store.engine.insert({ table: OPEN, columns: OPEN_COLUMNS, rows: marks })
   store.marks += marks.length
   if (store.marks < MARKS_MAX) return
   await sweep(store)

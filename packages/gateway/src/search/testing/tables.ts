@@ -4,10 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Transaction } from '@countersign/record/transaction'
-import { rowOf } from '../columns.ts'
+import { rowColumns, rowOf } from '../columns.ts'
 import { openEmbeddedEngine } from '../embedded-engine.ts'
+import { oneRow } from '../engine.ts'
 import type { Engine } from '../engine.ts'
 import { migrations, OPEN, PROGRESS, singlePlacement, TRANSACTIONS } from '../schema.ts'
+
+const columns = rowColumns.map(({ name }) => name)
 
 export interface Tables {
   readonly engine: Engine
@@ -29,23 +32,23 @@ export async function openTables(t: TestContext): Promise<Tables> {
   for (const { statements } of migrations)
     for (const sql of statements(singlePlacement)) await engine.command(sql)
   const openRows = async (transactions: readonly Transaction[], gone: boolean): Promise<void> => {
-    const rows = transactions.map((one) => ({
-      ...rowOf(one, undefined),
-      version: gone ? 2 : 1,
-      gone: gone ? 1 : 0,
-    }))
-    await engine.insert(OPEN, rows)
+    await engine.insert({
+      table: OPEN,
+      columns: [...columns, 'version', 'gone'],
+      rows: transactions.map((one) => [...rowOf(one, undefined), gone ? 2 : 1, gone ? 1 : 0]),
+    })
   }
   return {
     engine,
     ended: (...transactions) =>
-      engine.insert(
-        TRANSACTIONS,
-        transactions.map((one) => rowOf(one, undefined)),
-      ),
+      engine.insert({
+        table: TRANSACTIONS,
+        columns,
+        rows: transactions.map((one) => rowOf(one, undefined)),
+      }),
     open: (...transactions) => openRows(transactions, false),
     gone: (...transactions) => openRows(transactions, true),
-    progress: (origin, next) => engine.insert(PROGRESS, [{ origin, next }]),
+    progress: (origin, next) => engine.insert(oneRow(PROGRESS, { origin, next })),
     clear: async () => {
       for (const table of [TRANSACTIONS, OPEN, PROGRESS])
         await engine.command(`TRUNCATE TABLE ${table}`)
