@@ -72,10 +72,11 @@ function lagRates(): readonly { perSecond: number; seconds: number }[] {
 }
 
 async function measureIndex(): Promise<Figures> {
-  const index = await openBenchIndex(join(folder, 'index'))
+  const opened = await openBenchIndex(join(folder, 'index'))
+  const { index } = opened
   try {
     let told = 0
-    const loaded = await loadIndex(index, transactions, (rows) => {
+    const loaded = await loadIndex(opened, transactions, (rows) => {
       if (rows - told < transactions / 10) return
       told = rows
       say(`loaded ${rows.toLocaleString('en-US')} of ${transactions.toLocaleString('en-US')}`)
@@ -84,6 +85,7 @@ async function measureIndex(): Promise<Figures> {
       total: transactions,
       async ask(kind, random) {
         const question = kind.draw(random, transactions)
+        await question.before?.(index)
         const startMs = performance.now()
         await question.ask(index)
         return performance.now() - startMs
@@ -98,7 +100,7 @@ async function measureIndex(): Promise<Figures> {
 function tell({ questions: ours, peers = {}, lag = [], ...loaded }: Figures): void {
   const names = Object.keys(peers)
   say(
-    `\n${loaded.transactions.toLocaleString('en-US')} transactions: ${loaded.rowsPerSecond.toLocaleString('en-US')} rows/s, ${loaded.bytesPerRow} bytes a row`,
+    `\n${loaded.transactions.toLocaleString('en-US')} transactions: ${loaded.rowsPerSecond.toLocaleString('en-US')} rows/s, merged ${loaded.mergeSeconds} s after the last, ${loaded.bytesPerRow} bytes a row`,
   )
   for (const [name, peer] of Object.entries(peers))
     say(

@@ -22,7 +22,7 @@ const log = {
 }
 const follower = new LogFollower({
   log,
-  index: await openBenchIndex(indexFolder),
+  index: (await openBenchIndex(indexFolder)).index,
   dropAfterOf: () => undefined,
   onIndexed: () => setImmediate(tell),
   alarm(alarm) {

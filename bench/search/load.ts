@@ -1,9 +1,10 @@
 /** The index of a bench: opened in a folder, loaded, and asked. */
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { systemClock } from '../../packages/gateway/src/platform.ts'
 import { openAnswers, openEmbeddedEngine, openIndex } from '../../packages/gateway/src/search.ts'
-import type { Index } from '../../packages/gateway/src/search.ts'
+import type { Engine, Index } from '../../packages/gateway/src/search.ts'
 import { percentile, rounded } from '../measure.ts'
 import type { QuestionKind } from './questions.ts'
 import { ORIGIN, randomFrom, transactionsOf } from './transactions.ts'
@@ -11,9 +12,20 @@ import { ORIGIN, randomFrom, transactionsOf } from './transactions.ts'
 /** As the reader writes them. */
 const BATCH = 20_000
 
+/** How often it is looked whether merges are under way, and how long none must be. */
+const LOOK_MS = 100
+const QUIET_MS = 2000
+
 export interface Loaded {
   readonly rowsPerSecond: number
+  /** Seconds after the last row until what was loaded is merged as far as ClickHouse merges it by itself. */
+  readonly mergeSeconds: number
   readonly bytesPerRow: number
+}
+
+export interface BenchIndex {
+  readonly index: Index
+  readonly engine: Engine
 }
 
 export interface Timing {
@@ -22,16 +34,18 @@ export interface Timing {
   readonly p95Ms: number
 }
 
-export async function openBenchIndex(folder: string): Promise<Index> {
-  return await openIndex({
-    engine: await openEmbeddedEngine(folder),
-    answers: (engine) => openAnswers(engine, { clock: systemClock }),
+export async function openBenchIndex(folder: string): Promise<BenchIndex> {
+  const engine = await openEmbeddedEngine(folder)
+  const index = await openIndex({
+    engine,
+    answers: (asked) => openAnswers(asked, { clock: systemClock }),
   })
+  return { index, engine }
 }
 
 /** @param onRows told how many rows are in */
 export async function loadIndex(
-  index: Index,
+  { index, engine }: BenchIndex,
   total: number,
   onRows: (rows: number) => void,
 ): Promise<Loaded> {
@@ -45,8 +59,25 @@ export async function loadIndex(
     seconds += (performance.now() - startMs) / 1000
     onRows(to)
   }
+  const mergeSeconds = await merged(engine)
   const bytes = (await index.partitions()).reduce((sum, part) => sum + part.bytes, 0)
-  return { rowsPerSecond: Math.round(total / seconds), bytesPerRow: Math.round(bytes / total) }
+  return {
+    rowsPerSecond: Math.round(total / seconds),
+    mergeSeconds: rounded(mergeSeconds, 1),
+    bytesPerRow: Math.round(bytes / total),
+  }
+}
+
+/** Waits for the merges of what was loaded, as peers are let vacuum and analyze before they are asked. @returns seconds they took */
+async function merged(engine: Engine): Promise<number> {
+  const startMs = performance.now()
+  let lastMs = startMs
+  while (performance.now() - lastMs < QUIET_MS) {
+    for await (const { merges } of engine.rows('SELECT count() AS merges FROM system.merges'))
+      if (merges !== '0') lastMs = performance.now()
+    await pause(LOOK_MS)
+  }
+  return (lastMs - startMs) / 1000
 }
 
 export async function timeQuestions(

@@ -20,6 +20,8 @@ export type Dialect = 'postgres' | 'sqlite'
 
 /** One question, with the values of one asking. */
 export interface Question {
+  /** What has to be asked before, and does not count. */
+  before?(index: Index): Promise<void>
   /** Asks the index; resolves when the whole answer is there. */
   ask(index: Index): Promise<unknown>
   sql(dialect: Dialect): string
@@ -227,14 +229,17 @@ export const questions: readonly QuestionKind[] = [
     name: 'page 2 of a service',
     draw(random) {
       const service = serviceName(drawn(random, SERVICES))
+      const request = { question: parseQuestion(`service:${service}`, END_NS), limit: 100 }
+      let cursor = ''
       return {
-        async ask(index) {
-          const request = { question: parseQuestion(`service:${service}`, END_NS), limit: 100 }
-          const { cursor } = await index.search(request, asking)
-          if (cursor !== undefined) await index.search({ ...request, cursor }, asking)
+        async before(index) {
+          const { cursor: next } = await index.search(request, asking)
+          if (next === undefined) throw new RangeError(`${service} has less than a page`)
+          cursor = next
         },
+        ask: (index) => index.search({ ...request, cursor }, asking),
         sql: () =>
-          `SELECT * FROM t WHERE service = '${service}' ORDER BY time DESC, leaf DESC LIMIT 100; SELECT * FROM t WHERE service = '${service}' ORDER BY time DESC, leaf DESC LIMIT 100 OFFSET 100`,
+          `SELECT * FROM t WHERE service = '${service}' ORDER BY time DESC, leaf DESC LIMIT 100 OFFSET 100`,
       }
     },
   },

@@ -10,7 +10,7 @@ import type { Loaded, Timing } from './load.ts'
 import { questions } from './questions.ts'
 import { transactionsOf } from './transactions.ts'
 
-export interface PeerFigures extends Loaded {
+export interface PeerFigures extends Omit<Loaded, 'mergeSeconds'> {
   readonly questions: readonly Timing[]
 }
 
