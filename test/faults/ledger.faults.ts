@@ -18,11 +18,11 @@ before(async () => {
 })
 after(async () => template?.[Symbol.asyncDispose]())
 
-test('a ledger at work', { skip }, async (t) => {
+test('a ledger at work', { skip, concurrency: true }, async (t) => {
   await runTrials(t, { name: 'ledger at work', sample: 2, open: atWork })
 })
 
-test('a ledger that starts', { skip }, async (t) => {
+test('a ledger that starts', { skip, concurrency: true }, async (t) => {
   await runTrials(t, { name: 'ledger at start', sample: 1, open: atStart })
 })
 

@@ -18,11 +18,11 @@ before(async () => {
 })
 after(async () => template?.[Symbol.asyncDispose]())
 
-test('a signer at work', { skip }, async (t) => {
+test('a signer at work', { skip, concurrency: true }, async (t) => {
   await runTrials(t, { name: 'signer at work', sample: 1, open: atWork })
 })
 
-test('a signer that starts', { skip }, async (t) => {
+test('a signer that starts', { skip, concurrency: true }, async (t) => {
   await runTrials(t, { name: 'signer at start', sample: 1, open: atStart })
 })
 

@@ -23,11 +23,11 @@ const FORK_AT = 50
 const FIRST_SIZE = 100
 const ROUNDS = 4
 
-test('a witness at work', { skip }, async (t) => {
+test('a witness at work', { skip, concurrency: true }, async (t) => {
   await runTrials(t, { name: 'witness at work', sample: 1, open: async () => makeStage(false) })
 })
 
-test('a witness that starts', { skip }, async (t) => {
+test('a witness that starts', { skip, concurrency: true }, async (t) => {
   await runTrials(t, { name: 'witness at start', sample: 1, open: async () => makeStage(true) })
 })
 
