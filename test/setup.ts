@@ -17,6 +17,8 @@ const testTools: readonly Tool[] = [
   { command: 'nginx', debianPackage: 'nginx-light', usedFor: 'a real upstream' },
   { command: 'chromium', debianPackage: 'chromium', usedFor: 'the page that checks evidence' },
   { command: 'strace', debianPackage: 'strace', usedFor: 'faults of the disk' },
+  { command: 'zsh', debianPackage: 'zsh', usedFor: 'completion in a shell' },
+  { command: 'fish', debianPackage: 'fish', usedFor: 'completion in a shell' },
 ]
 
 /** Peers and the load client of `npm run bench:proxy`. */

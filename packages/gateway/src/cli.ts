@@ -43,6 +43,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   reconcile: async () => (await import('./cli/commands/reconcile.ts')).reconcile,
   mirror: async () => (await import('./cli/commands/mirror.ts')).mirror,
   demo: async () => (await import('./cli/commands/demo.ts')).demo,
+  completion: async () => (await import('./cli/commands/completion.ts')).completion,
   version: async () => (await import('./cli/commands/version.ts')).version,
 }
 

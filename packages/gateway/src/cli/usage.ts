@@ -48,6 +48,8 @@ Manage:
   hold      keep a person from being erased; 'release' ends it
   retention let go of what was kept for long enough
   reindex   make the index anew from the logs
+  completion
+            let your shell complete commands, options, and questions
 
 Each process of 'up' also runs alone: signer, ledger, gateway, reader,
 scrubber.
@@ -376,6 +378,22 @@ Then it stays up for you to try, until Ctrl-C.
 
 Example:
   countersign demo --exit
+`,
+
+  completion: `Usage: countersign completion bash|zsh|fish
+
+Prints what your shell reads to complete the words of countersign: commands,
+options, and in a question its fields and values. For these it asks the running
+reader, as the command would, and that is on record like any question. What you
+may not see is not offered.
+
+In ~/.bashrc:                 eval "$(countersign completion bash)"
+In ~/.zshrc, after compinit:  eval "$(countersign completion zsh)"
+In ~/.config/fish/config.fish:
+                              countersign completion fish | source
+
+Example:
+  countersign completion bash
 `,
 
   version: `Usage: countersign version [--json]
