@@ -123,8 +123,8 @@ function read(name: string, rest: readonly string[], subcommands: readonly strin
 }
 
 function optionsOf(help: string): Candidate[] {
-  const names = new Set(Array.from(help.matchAll(/(?<![\w-])--[a-z][a-z-]*/g), ([name]) => name))
-  return [...names, '--help'].map((text) => ({ text }))
+  const names = Array.from(help.matchAll(/(?<![\w-])--[a-z][a-z-]*/g), ([name]) => name)
+  return [...new Set([...names, '--help'])].map((text) => ({ text }))
 }
 
 function subcommandsOf(name: string, help: string): readonly string[] {
@@ -192,7 +192,13 @@ async function ask(
       ca: given('ca'),
       config: given('config'),
     })
-    const api = openApi(place, { asker: { role: given('role') }, timeoutMs: PATIENCE_MS })
+    const asker = {
+      role: given('role'),
+      purpose: given('purpose'),
+      ticket: given('ticket'),
+      approval: given('approval'),
+    }
+    const api = openApi(place, { asker, timeoutMs: PATIENCE_MS })
     try {
       return await work(api)
     } finally {

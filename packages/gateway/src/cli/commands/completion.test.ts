@@ -86,6 +86,17 @@ test('what a value of the log could do to a shell or a terminal it does not do',
   assert.deepEqual(await wordsFor('bash', line('"actor:')), [])
 })
 
+test('as whom and why the command would ask is said', async () => {
+  await using api = await apiThatCompletes()
+  const why = '--role auditor --purpose "case 7" --ticket CASE-7'
+  await wordsFor('bash', `countersign search ${why} --config ${api.config} 'outcome:den`)
+  const [{ headers } = assert.fail('nothing was asked')] = api.asked
+  assert.deepEqual(
+    ['role', 'purpose', 'ticket'].map((name) => headers[`countersign-${name}`]),
+    ['auditor', 'case 7', 'CASE-7'],
+  )
+})
+
 test('fish is told what each is about', async () => {
   assert.deepEqual(await wordsFor('fish', 'countersign who'), [
     'who-read\twho looked at a record or a person; asks the log itself',
