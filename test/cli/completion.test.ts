@@ -24,7 +24,7 @@ function apiThatCompletes(): Promise<SmallApi> {
   return openSmallApi(({ path, query }) => {
     if (path === '/v1/search') return { body: { transactions: [], role: 'auditor', masked: false } }
     if (path !== '/v1/complete') return undefined
-    const isBegun = query.get('text') === 'outcome:den'
+    const isBegun = query.get('q') === 'outcome:den'
     return { body: { completions: isBegun ? [{ insert: 'denied', from: 8 }] : [] } }
   })
 }

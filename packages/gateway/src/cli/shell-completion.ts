@@ -168,7 +168,7 @@ function questions(begun: string, line: Begun): Promise<readonly Candidate[]> {
 }
 
 async function completions(api: Api, text: string): Promise<Candidate[]> {
-  const query = { text, at: String(text.length) }
+  const query = { q: text, at: String(text.length) }
   const answer = await (await api.ask({ path: 'complete', query })).json()
   const list = memberOf(answer, 'completions')
   return (Array.isArray(list) ? list : []).flatMap((one) => {

@@ -30,7 +30,7 @@ function apiThatCompletes(): Promise<SmallApi> {
     if (path === '/v1/questions')
       return { body: { questions: [{ name: 'refused', text: 'outcome:denied', time: '0' }] } }
     if (path !== '/v1/complete') return undefined
-    const text = query.get('text') ?? ''
+    const text = query.get('q') ?? ''
     assert.equal(query.get('at'), String(text.length))
     return { body: { completions: Object.hasOwn(KNOWN, text) ? KNOWN[text] : [] } }
   })
