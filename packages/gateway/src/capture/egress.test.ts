@@ -18,24 +18,39 @@ pki.issue('server', 'DNS:api.example')
 pki.issue('gateway', 'DNS:gateway.example,IP:127.0.0.1')
 pki.issue('shop', 'URI:spiffe://example/shop')
 
+interface TlsUpstream {
+  readonly port: number
+  /** Says goodbye to clients that have left. */
+  readonly leave: () => void
+}
+
 /**
- * A TLS server that says what it was asked. Not of TLS 1.3, whose session tickets follow the answer at times: a client that leaves
- * before it read them leaves with a reset instead of a FIN, and how it left would be a matter of luck.
+ * A TLS server that says what it was asked, and nothing that its client might leave unread: whoever does leaves with a reset instead of a
+ * FIN, and how it left would be a matter of luck. So it is not of TLS 1.3, whose session tickets follow the answer at times, and says
+ * goodbye only when it is told.
  */
-async function openTlsUpstream(t: TestContext): Promise<number> {
+async function openTlsUpstream(t: TestContext): Promise<TlsUpstream> {
   const server = createTlsServer(
-    { cert: pki.read('server.pem'), key: pki.read('server.key'), maxVersion: 'TLSv1.2' },
+    {
+      cert: pki.read('server.pem'),
+      key: pki.read('server.key'),
+      maxVersion: 'TLSv1.2',
+      allowHalfOpen: true,
+    },
     (req, res) => {
       void text(req).then((body) => res.end(`${req.method} ${req.url} ${req.headers.host} ${body}`))
     },
   )
+  // The server's own, which answers one goodbye with another.
+  server.on('secureConnection', (socket) => socket.removeAllListeners('end'))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
+  const leave = (): void => server.closeAllConnections()
   t.after(() => {
     server.close()
-    server.closeAllConnections()
+    leave()
   })
-  return portOf(server)
+  return { port: portOf(server), leave }
 }
 
 /** curl, without whatever the machine's environment says about proxies. */
@@ -82,7 +97,7 @@ test('curl --proxy reaches a plain server', async (t) => {
 })
 
 test('curl --proxy and HTTPS_PROXY reach a TLS server through CONNECT', async (t) => {
-  const port = await openTlsUpstream(t)
+  const { port, leave } = await openTlsUpstream(t)
   const world = await openWorld(t)
   const url = `https://api.example:${port}/a`
   const trust = ['--cacert', pki.path('ca.pem')]
@@ -90,6 +105,7 @@ test('curl --proxy and HTTPS_PROXY reach a TLS server through CONNECT', async (t
   assert.equal(await curl([...trust, '--proxy', `http://127.0.0.1:${world.port}`, url]), expected)
   const proxyUrl = `http://shop:secret@127.0.0.1:${world.port}`
   assert.equal(await curl([...trust, url], { HTTPS_PROXY: proxyUrl }), expected)
+  leave()
   const observed = await world.outcome(2)
   assert.equal(observed.outcome, 'success')
   assert.equal(observed.egress?.sni, 'api.example')
@@ -97,7 +113,7 @@ test('curl --proxy and HTTPS_PROXY reach a TLS server through CONNECT', async (t
 })
 
 test('curl through a proxy that speaks TLS shows its certificate to both', async (t) => {
-  const port = await openTlsUpstream(t)
+  const { port, leave } = await openTlsUpstream(t)
   const tls = {
     certificate: pki.read('gateway.pem'),
     key: pki.read('gateway.key'),
@@ -111,6 +127,7 @@ test('curl through a proxy that speaks TLS shows its certificate to both', async
     await curl([...proxy, ...mine, ...trust, `https://api.example:${port}/a`]),
     /^GET \/a /,
   )
+  leave()
   const [intent] = world.log
   assert(intent?.what === 'intent')
   const { peer } = intent.captured
@@ -178,7 +195,7 @@ test('a refused curl sees the status, the reason, and what to do', async (t) => 
 })
 
 test("Node's own proxy support reaches plain and TLS servers by fetch, http and https", async (t) => {
-  const tlsPort = await openTlsUpstream(t)
+  const { port: tlsPort, leave } = await openTlsUpstream(t)
   const plainPort = await openUpstream(t, (req, res) => res.end(`plain ${req.url}`))
   const world = await openWorld(t)
   const proxy = `http://shop:secret@127.0.0.1:${world.port}`
@@ -200,6 +217,7 @@ import { text } from 'node:stream/consumers'
     HTTPS_PROXY: proxy,
     NODE_EXTRA_CA_CERTS: pki.path('ca.pem'),
   })
+  leave()
   assert.deepEqual(
     stdout
       .trim()
