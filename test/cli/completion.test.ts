@@ -98,6 +98,9 @@ test('fish completes a command, an option and a question', { skip: without('fish
     (await completed('countersign sear')).includes('search\tfind transactions by a question'),
   )
   assert.ok((await completed('countersign search --ro')).includes('--role'))
+  assert.deepEqual(await completed('countersign search --role vi'), ['viewer', ''])
+  // Where nothing of ours can stand, a file can.
+  assert.ok((await completed('countersign verify /et')).includes('/etc/'))
   const question = `countersign search --config ${api.config} 'outcome:den`
   assert.ok((await completed(question)).includes('outcome:denied'))
 })

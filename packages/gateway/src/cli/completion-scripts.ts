@@ -25,7 +25,15 @@ compdef _countersign countersign
 `
 
 const fish = `# countersign completion fish | source
-complete -c countersign -a '(countersign completion words fish (commandline -cp))'
+function __countersign
+    set -l found (countersign completion words fish (commandline -cp) 2>/dev/null)
+    if set -q found[1]
+        printf '%s\\n' $found
+    else
+        __fish_complete_path (commandline -ct)
+    end
+end
+complete -c countersign -f -a '(__countersign)'
 `
 
 export const completionScripts: Readonly<Record<string, string>> = { bash, zsh, fish }
