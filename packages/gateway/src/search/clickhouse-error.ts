@@ -161,6 +161,12 @@ function fromTheWay(cause: unknown, place: string | undefined): SearchError {
     unavailable(what, { cause, place, hint })
   // Rows on their way into this process lie in a file.
   if (code === 'ENOSPC' || code === 'EDQUOT') return full(cause, place)
+  if (code !== undefined && place === undefined) {
+    return said(
+      `its folder cannot be written (${code})`,
+      'check the folder index/ in the data folder, and how many files this process may open',
+    )
+  }
   if (code !== undefined && NOBODY.test(code))
     return said(`nobody answers there (${code})`, AWAY_HINT)
   if (code !== undefined && /CERT|SELF_SIGNED|UNABLE_TO_|ALTNAME/.test(code)) {

@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, readFile, unlink, writeFile } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createClient } from '@clickhouse/client'
 import { createChdbConnection } from 'chdb/connection'
@@ -76,17 +77,18 @@ function twoConnections(path: string, lock: Lock): Engine {
 }
 
 /**
- * chdb reads rows from a file with less than half of the time that it takes for rows in a statement, or handed over as bytes. The file
- * is in the folder of the index and has no name there: whatever happens to this process, nothing of it stays.
+ * chdb reads rows from a file in less time than rows in a statement, or handed over as bytes. The file is in the folder of the index and
+ * has no name there: whatever happens to this process, no row of it stays.
  */
 async function inNamelessFile(
   folder: string,
   bytes: Uint8Array,
   use: (name: string) => Promise<void>,
 ): Promise<void> {
-  const named = join(folder, `inserting-${randomUUID()}`)
-  const file = await open(named, 'wx', 0o600)
+  let file: FileHandle | undefined
   try {
+    const named = join(folder, `inserting-${randomUUID()}`)
+    file = await open(named, 'wx', 0o600)
     await unlink(named)
     // By place, so that the file is read from its start wherever a name of its descriptor shares that.
     for (let at = 0; at < bytes.length;)
@@ -95,7 +97,7 @@ async function inNamelessFile(
   } catch (cause) {
     throw errorOf(cause)
   } finally {
-    await file.close()
+    await file?.close()
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir } from 'node:fs/promises'
+import { readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -122,4 +122,17 @@ test('an insert leaves no file behind, whether it lands or fails', async (t) => 
     left.filter((name) => name !== 'metadata_dropped'),
     there,
   )
+})
+
+test('a folder that is gone is told as such', async (t) => {
+  const folder = await temporaryFolder(t)
+  const engine = await openEmbeddedEngine(folder)
+  t.after(() => engine.close())
+  await rename(join(folder, 'clickhouse'), join(folder, 'elsewhere'))
+  const block = { table: 'progress', columns: ['origin', 'next'], rows: [['a', 1]] }
+  await assert.rejects(engine.insert(block), {
+    code: 'SEARCH_UNAVAILABLE',
+    message: 'could not use ClickHouse: its folder cannot be written (ENOENT)',
+  })
+  await rename(join(folder, 'elsewhere'), join(folder, 'clickhouse'))
 })
