@@ -1,5 +1,7 @@
 /** A command line as far as the cursor, as shells read it: words, and the quotes in them. What stands before an operator is another command's. */
 
+import { isPlain } from './terminal.ts'
+
 export interface ShellLine {
   /** The words before the last one, without their quotes. */
   readonly words: readonly string[]
@@ -58,7 +60,7 @@ const BASH_BREAKS = /^.*[@=:]/s
  */
 export function inBash({ text, raw, open }: LastWord, wanted: string): string | undefined {
   // Attacker-controlled: values are out of the log. Nothing of them may do anything but stand there.
-  if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(wanted)) return undefined
+  if (!isPlain(wanted)) return undefined
   if (open !== undefined) {
     const special = open.quote === "'" ? /'/ : /["$`\\!]/
     if (!wanted.startsWith(text.slice(0, open.from))) return undefined

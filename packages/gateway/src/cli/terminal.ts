@@ -90,6 +90,11 @@ export function escapeText(text: string): string {
   })
 }
 
+/** Whether a text says what it says on a terminal, and does nothing there. */
+export function isPlain(text: string): boolean {
+  return !/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(text)
+}
+
 /** What stands before a text that is pointed at. */
 const MARGIN = '  '
 

@@ -3,7 +3,7 @@ import { readArguments, usageError } from '../arguments.ts'
 import { completionScripts } from '../completion-scripts.ts'
 import { candidatesFor } from '../shell-completion.ts'
 import { inBash, readLine } from '../shell-line.ts'
-import { DONE, print } from '../terminal.ts'
+import { DONE, isPlain, print } from '../terminal.ts'
 import type { Command, Io } from '../terminal.ts'
 
 /** `countersign completion bash|zsh|fish`. */
@@ -31,14 +31,10 @@ async function words([shell = '', line = '']: readonly string[], io: Io): Promis
   scriptOf(shell)
   const read = readLine(line)
   for (const { text, about } of await candidatesFor(read)) {
-    const shown = shell === 'bash' ? inBash(read.last, text) : onOneLine(text)
+    // Other shells quote it themselves. Attacker-controlled: values are out of the log.
+    const shown = shell === 'bash' ? inBash(read.last, text) : isPlain(text) ? text : undefined
     if (shown === undefined) continue
     print(io, shell === 'fish' && about !== undefined ? `${shown}\t${about}` : shown)
   }
   return DONE
-}
-
-/** Shells other than bash quote it themselves. Attacker-controlled: values are out of the log. */
-function onOneLine(text: string): string | undefined {
-  return /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(text) ? undefined : text
 }
