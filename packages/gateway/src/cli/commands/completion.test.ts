@@ -103,6 +103,16 @@ test('fish is told what each is about', async () => {
   ])
 })
 
+test('what others wrote about a saved question stays on its line', async () => {
+  const about = 'mine\n--api\u001B[2J'
+  await using api = await openSmallApi(() => ({
+    body: { questions: [{ name: 'refused', text: 'outcome:denied', about, time: '0' }] },
+  }))
+  assert.deepEqual(await wordsFor('fish', `countersign search --config ${api.config} --saved r`), [
+    'refused\tmine\\u{a}--api\\u{1b}[2J',
+  ])
+})
+
 test('a reader that is not there completes nothing, and says nothing', async () => {
   assert.deepEqual(await wordsFor('bash', 'countersign search --api http://127.0.0.1:9 out'), [])
   assert.deepEqual(await wordsFor('bash', 'countersign search --config /nowhere out'), [])

@@ -3,7 +3,7 @@ import { readArguments, usageError } from '../arguments.ts'
 import { completionScripts } from '../completion-scripts.ts'
 import { candidatesFor } from '../shell-completion.ts'
 import { inBash, readLine } from '../shell-line.ts'
-import { DONE, isPlain, print } from '../terminal.ts'
+import { DONE, escapeText, isPlain, print } from '../terminal.ts'
 import type { Command, Io } from '../terminal.ts'
 
 /** `countersign completion bash|zsh|fish`. */
@@ -34,7 +34,7 @@ async function words([shell = '', line = '']: readonly string[], io: Io): Promis
     // Other shells quote it themselves. Attacker-controlled: values are out of the log.
     const shown = shell === 'bash' ? inBash(read.last, text) : isPlain(text) ? text : undefined
     if (shown === undefined) continue
-    print(io, shell === 'fish' && about !== undefined ? `${shown}\t${about}` : shown)
+    print(io, shell === 'fish' && about !== undefined ? `${shown}\t${escapeText(about)}` : shown)
   }
   return DONE
 }
